@@ -1,0 +1,1 @@
+"""What a notebook needs on the way from a CSV file to a released model."""

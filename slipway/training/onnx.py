@@ -1,0 +1,120 @@
+"""From a fitted scikit-learn model to the ONNX graph that is served, and the proof that both answer alike."""
+
+import numpy as np
+import onnx
+import pandas as pd
+from onnx import TensorProto, helper
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
+from sklearn.base import BaseEstimator, is_classifier
+
+from slipway.serving.card import Datatype, Tensor
+from slipway.serving.case import Case, Outputs
+from slipway.serving.model import DTYPES
+from slipway.training.interval import LogInterval
+
+TYPES = {"FP64": DoubleTensorType, "INT64": Int64TensorType, "BYTES": StringTensorType}
+ELEMENTS: dict[int, Datatype] = {
+    TensorProto.FLOAT: "FP32",
+    TensorProto.DOUBLE: "FP64",
+    TensorProto.INT64: "INT64",
+    TensorProto.STRING: "BYTES",
+}
+
+
+class ParityError(Exception):
+    """The graph and the model that it was made from give different predictions."""
+
+
+def inputs(case: Case) -> list[Tensor]:
+    """One input for each feature, each an array of shape (n, 1)."""
+    datatypes: dict[object, Datatype] = {float: "FP64", int: "INT64"}
+    return [
+        Tensor(name=name, datatype=datatypes.get(field.annotation, "BYTES"))
+        for name, field in case.record.model_fields.items()
+    ]
+
+
+def tensors(case: Case, X: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The columns of a frame as the graph's inputs."""
+    return {tensor.name: X[[tensor.name]].to_numpy(DTYPES[tensor.datatype]) for tensor in inputs(case)}
+
+
+def convert(case: Case, model: BaseEstimator) -> onnx.ModelProto:
+    """The graph of a fitted model.
+
+    A classifier's outputs are `prediction`, of shape (n,), and `probabilities`, (n, classes). A LogInterval's are
+    `prediction`, `low` and `high`, each (n, 1); any other regressor's is `prediction`.
+    """
+    types = [(tensor.name, TYPES[tensor.datatype]([None, 1])) for tensor in inputs(case)]
+    if is_classifier(model):
+        graph = to_onnx(model, initial_types=types, options={"zipmap": False})
+        return rename(graph, "prediction", "probabilities")
+    if isinstance(model, LogInterval):
+        return with_interval(rename(to_onnx(model.log_model, initial_types=types), "log"), model.half_width)
+    return rename(to_onnx(model, initial_types=types), "prediction")
+
+
+def rename(model: onnx.ModelProto, *names: str) -> onnx.ModelProto:
+    """The graph with its outputs renamed, in order."""
+    new = dict(zip((output.name for output in model.graph.output), names, strict=True))
+    for node in model.graph.node:
+        node.output[:] = [new.get(name, name) for name in node.output]
+    for output in model.graph.output:
+        output.name = new[output.name]
+    return model
+
+
+def with_interval(model: onnx.ModelProto, half_width: float) -> onnx.ModelProto:
+    """The graph of a logarithm, extended to the quantity and the ends of its interval."""
+    graph = model.graph
+    kind = graph.output[0].type.tensor_type.elem_type
+    for name, shift in (("prediction", 0.0), ("low", -half_width), ("high", half_width)):
+        constant = helper.make_tensor(f"{name}_shift", kind, [1], [shift])
+        graph.initializer.append(constant)
+        graph.node.append(helper.make_node("Add", ["log", constant.name], [f"log_{name}"]))
+        graph.node.append(helper.make_node("Exp", [f"log_{name}"], [name]))
+    del graph.output[:]
+    graph.output.extend(helper.make_tensor_value_info(name, kind, [None, 1]) for name in ("prediction", "low", "high"))
+    onnx.checker.check_model(model)
+    return model
+
+
+def outputs(model: onnx.ModelProto) -> list[Tensor]:
+    """The graph's outputs, with the types that the protocol names."""
+    return [
+        Tensor(name=output.name, datatype=ELEMENTS[output.type.tensor_type.elem_type]) for output in model.graph.output
+    ]
+
+
+def expected(model: BaseEstimator, X: pd.DataFrame) -> Outputs:
+    """What scikit-learn answers, under the names of the graph's outputs."""
+    if is_classifier(model):
+        return {"prediction": model.predict(X), "probabilities": model.predict_proba(X)}
+    if isinstance(model, LogInterval):
+        low, high = model.interval(X)
+        return {"prediction": model.predict(X), "low": low, "high": high}
+    return {"prediction": model.predict(X)}
+
+
+def check_parity(ours: Outputs, theirs: Outputs, X: pd.DataFrame, tolerance: float) -> float:
+    """The largest relative difference between the two, over all outputs and rows.
+
+    Raises ParityError with the worst row of X if it is above the tolerance, or if a label differs.
+    """
+    worst = 0.0
+    for name, reference in theirs.items():
+        found = np.asarray(ours[name]).reshape(np.shape(reference))
+        if found.dtype.kind in "OUST":
+            gap = (found != reference).astype(float)
+        else:
+            gap = np.abs(found - reference) / np.maximum(np.abs(reference), 1.0)
+        gap = np.nan_to_num(gap, nan=np.inf).reshape(len(X), -1).max(axis=1)
+        row = int(gap.argmax())
+        if gap[row] > tolerance:
+            raise ParityError(
+                f"output {name!r}: {found[row]} from ONNX, {np.asarray(reference)[row]} from scikit-learn "
+                f"(off by {gap[row]:.1g}, {tolerance:g} allowed) for row {X.index[row]}: {X.iloc[row].to_dict()}"
+            )
+        worst = max(worst, float(gap[row]))
+    return worst

@@ -1,0 +1,113 @@
+"""Release a model: convert it, prove it, write its card, and put it into BentoML's model store."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import bentoml
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, is_classifier
+
+from slipway.serving.card import Card, Histogram, Metric
+from slipway.serving.case import Case
+from slipway.serving.model import CARD_FILE, MODEL_FILE, Model
+from slipway.training import onnx
+from slipway.training.data import checksums
+
+LIBRARIES = ("bentoml", "numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx")
+BINS = 10
+
+
+class GateError(Exception):
+    """A model does not reach what its case asks of a release."""
+
+
+def bootstrap(metric: Callable[..., float], *columns: np.ndarray, resamples: int = 1000, seed: int = 0) -> Metric:
+    """A metric of columns of n values, with its 95 % percentile bootstrap interval (Efron 1979).
+
+    Rows are drawn together: `bootstrap(mean_absolute_error, y_true, y_predicted)`.
+    """
+    rng = np.random.default_rng(seed)
+    n = len(columns[0])
+    arrays = [np.asarray(column) for column in columns]
+    draws = []
+    for _ in range(resamples):
+        rows = rng.integers(0, n, n)
+        draws.append(metric(*(array[rows] for array in arrays)))
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Metric(value=float(metric(*arrays)), low=float(low), high=float(high))
+
+
+def histogram(values: pd.Series) -> Histogram:
+    """How values are distributed: words by category, numbers by decile, or by value where there are few."""
+    if not pd.api.types.is_numeric_dtype(values):
+        words = values.value_counts().sort_index()
+        return Histogram(categories=list(words.index), counts=words.tolist())
+    distinct = np.unique(values)
+    if len(distinct) <= BINS:
+        edges = (distinct[:-1] + distinct[1:]) / 2
+    else:
+        edges = np.unique(np.quantile(values, np.arange(1, BINS) / BINS))
+    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
+    return Histogram(edges=edges.tolist(), counts=counts.tolist())
+
+
+def gate(case: Case, metrics: Mapping[str, Metric]) -> None:
+    """Raises GateError, with every metric that falls short or is missing, unless all reach their bounds."""
+    failures = [
+        f"{name} is {metrics[name].value:.6g}, must be {bound}" if name in metrics else f"{name} was not measured"
+        for name, bound in case.gate.items()
+        if name not in metrics or not bound.admits(metrics[name].value)
+    ]
+    if failures:
+        raise GateError(f"{case.name} is not released: " + "; ".join(failures))
+
+
+def release(
+    case: Case,
+    model: BaseEstimator,
+    data: pd.DataFrame,
+    *,
+    train: pd.DataFrame,
+    metrics: Mapping[str, Metric],
+    tolerance: float = 1e-6,
+) -> bentoml.Model:
+    """Put a fitted model into BentoML's model store, as what the service answers the case with from its next start.
+
+    data: rows with the case's features; on each of them the ONNX graph must agree with the model
+    train: the rows that the model was fitted to, the reference that drift is measured from
+    metrics: on the test split; those that the case's gate names must reach its bounds
+    tolerance: the largest relative difference between the graph's outputs and the model's
+
+    Raises GateError or ParityError, and stores nothing then.
+    """
+    gate(case, metrics)
+    graph = onnx.convert(case, model)
+    content = graph.SerializeToString()
+    card = Card(
+        case=case.name,
+        target=case.target,
+        inputs=onnx.inputs(case),
+        outputs=onnx.outputs(graph),
+        classes=[str(name) for name in model.classes_] if is_classifier(model) else [],
+        metrics=dict(metrics),
+        gate={name: str(bound) for name, bound in case.gate.items()},
+        reference={name: histogram(train[name]) for name in case.features}
+        | {"prediction": histogram(pd.Series(model.predict(train[case.features])))},
+        data_sha256=checksums()[f"{case.name}.csv"],
+        model_sha256=hashlib.sha256(content).hexdigest(),
+        libraries={name: version(name) for name in LIBRARIES},
+    )
+    served = Model(f"{case.name}:unreleased", card, content)
+    rows = data[case.features]
+    answers = served.run(onnx.tensors(case, rows))
+    onnx.check_parity(answers, onnx.expected(model, rows), rows, tolerance)
+    case.results(answers, card)  # raises if the case cannot read what its model says
+
+    labels = {"case": case.name, "data": card.data_sha256[:12]}
+    with bentoml.models.create(case.name, labels=labels) as stored:
+        Path(stored.path_of(MODEL_FILE)).write_bytes(content)
+        Path(stored.path_of(CARD_FILE)).write_text(card.model_dump_json(indent=2) + "\n")
+    return stored
