@@ -1,0 +1,58 @@
+# `make help` explains every target.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 3000
+BIN := .venv/bin
+
+export BENTOML_DO_NOT_TRACK := True
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help serve test lint lab models notebooks image lock clean
+
+help: ## explain every target
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: models ## train what is not trained yet, then serve on http://$(HOST):$(PORT)   (HOST=127.0.0.1 PORT=3000)
+	@echo
+	@echo "Slipway answers on http://$(HOST):$(PORT)   (stop: Ctrl+C). Ask it, from another terminal:"
+	@echo
+	@sed -e 's/127.0.0.1:3000/$(HOST):$(PORT)/' docs/request.sh
+	@echo
+	@$(BIN)/bentoml serve --host $(HOST) --port $(PORT)
+
+test: .venv/installed ## run every test that this machine can run, the notebooks among them
+	@rm -rf build/test
+	$(BIN)/pytest
+
+lint: .venv/installed ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: .venv/installed ## open JupyterLab at the first notebook
+	$(BIN)/jupyter lab notebooks/01_machine_learning_models.ipynb
+
+models: .venv/installed ## train and release the models that have no release yet
+	@$(BIN)/python -m slipway.training
+
+notebooks: .venv/installed ## rebuild the notebooks whose source changed, in order
+	@$(BIN)/python notebooks/build.py
+
+image: models ## build the Bento and its container image with Docker, podman or buildah
+	@$(BIN)/python deploy/image.py
+
+lock: .venv/installed ## resolve the requirement files and environment.yml anew from pyproject.toml
+	@$(BIN)/python requirements/lock.py
+
+clean: ## remove what was built; models in BentoML's store stay
+	rm -rf build .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/installed: requirements/course.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Slipway needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'
+	@echo "setting up .venv, once; some minutes"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/course.txt
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo 'export BENTOML_DO_NOT_TRACK=True' >> $(BIN)/activate
+	@touch $@
