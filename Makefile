@@ -40,7 +40,7 @@ notebooks: .venv/installed ## rebuild the notebooks whose source changed, in ord
 	@$(BIN)/python notebooks/build.py
 
 image: models ## build the Bento and its container image with Docker, podman or buildah
-	@$(BIN)/python deploy/image.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m slipway.container
 
 lock: .venv/installed ## resolve the requirement files and environment.yml anew from pyproject.toml
 	@$(BIN)/python requirements/lock.py

@@ -37,32 +37,52 @@ class Engine:
         return command
 
     def run(self, port: int, image: str = IMAGE) -> list[str]:
-        """The command that serves an image on 127.0.0.1:port until it is stopped.
+        """The command that serves an image on 127.0.0.1:port until it is stopped, as `inside` with `read_only`."""
+        if self.name == "buildah":
+            return self.inside([ENTRYPOINT, "serve", "-p", str(port)], image, read_only=True)
+        return [self.name, "run", "--rm", *READ_ONLY, "--publish", f"127.0.0.1:{port}:3000", image]
 
-        The root file system is read-only, with a `/tmp` in memory that BentoML may write to. buildah has no such option for its `run`: there
-        the image's files are mounted read-only, and the server started in them as the image's user.
+    def inside(
+        self, command: list[str], image: str = IMAGE, *, user: str | None = None, read_only: bool = False
+    ) -> list[str]:
+        """The command that runs another command in a new container of an image, which is gone when it ends.
+
+        user: whose rights it has; without one, those of the image's own user
+        read_only: the root file system is read-only, with a `/tmp` in memory that BentoML may write to
+
+        buildah's `run` can neither make the root read-only nor pass on the signal that stops a server: there the
+        image's files are mounted, and the command is started in them as the user.
         """
         if self.name == "buildah":
-            return ["unshare", "--mount", "bash", "-euc", IN_A_READ_ONLY_ROOT, image, str(port)]
-        command = [self.name, "run", "--rm", "--read-only", "--tmpfs", "/tmp", "--env", "BENTOML_HOME=/tmp/bentoml"]
-        return [*command, "--publish", f"127.0.0.1:{port}:3000", image]
+            mode = "ro" if read_only else "rw"
+            return ["unshare", "--mount", "bash", "-euc", IN_ITS_FILES, image, mode, user or "", *command]
+        options = READ_ONLY if read_only else []
+        rights = ["--user", user] if user else []
+        program, *arguments = command
+        return [self.name, "run", "--rm", *options, *rights, "--entrypoint", program, image, *arguments]
 
 
-IN_A_READ_ONLY_ROOT = f"""
+READ_ONLY = ["--read-only", "--tmpfs", "/tmp", "--env", "BENTOML_HOME=/tmp/bentoml"]
+IN_ITS_FILES = """
+mode=$1 user=$2
+shift 2
 container=$(buildah from --pull-never "$0")
 root=$(buildah mount "$container")
 trap 'umount --lazy --recursive "$root" && buildah rm "$container" >/dev/null' EXIT
+of_image() { buildah inspect --type container --format "{{$1}}" "$container"; }
 cp /etc/hosts "$root/etc/hosts"
-mount --bind -o ro "$root" "$root"
+mount --bind -o "$mode" "$root" "$root"
 mount -t tmpfs tmpfs "$root/tmp"
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
-chroot --userspec=bentoml:bentoml "$root" env -i $(
-    buildah inspect --type container --format '{{{{range .Docker.Config.Env}}}}{{{{println .}}}}{{{{end}}}}' "$container"
-) HOME=/tmp BENTOML_HOME=/tmp/bentoml BENTOML_HOST=127.0.0.1 {ENTRYPOINT} serve -p "$1" &
-server=$!
-trap 'kill "$server"' TERM INT
-while kill -0 "$server" 2>/dev/null; do wait "$server" || true; done
+chroot --userspec="${user:-$(of_image .Docker.Config.User)}" "$root" env -i \
+    $(of_image 'range .Docker.Config.Env}}{{println .}}{{end') \
+    HOME=/tmp BENTOML_HOME=/tmp/bentoml BENTOML_HOST=127.0.0.1 "$@" &
+child=$!
+trap 'kill "$child"' TERM INT
+status=0
+while kill -0 "$child" 2>/dev/null; do wait "$child" && status=0 || status=$?; done
+exit "$status"
 """
 
 

@@ -9,7 +9,8 @@ from bentoml.models import BentoModel
 
 from slipway.cases import CASES
 from slipway.serving.batch import Batch, Results
-from slipway.serving.model import Model
+from slipway.serving.case import Case
+from slipway.serving.model import Model, ModelFileError
 
 
 class NewestRelease(BentoModel):  # type: ignore[misc]
@@ -33,6 +34,18 @@ def releases(service: Any) -> Sequence[BentoModel]:
     return [info.to_model() for info in service.bento.info.all_models]
 
 
+def check_case(case: Case, model: Model) -> None:
+    """Raises ModelFileError if a model is another case's, or was released when its case had other features."""
+    if model.card.case != case.name:
+        raise ModelFileError(f"{model.tag} is a release of {model.card.case}, not of {case.name}.")
+    features = [tensor.name for tensor in model.card.inputs]
+    if features != case.features:
+        difference = ", ".join(sorted(set(features) ^ set(case.features))) or "their order"
+        raise ModelFileError(
+            f"{model.tag} was released for other features ({difference}): `python -m slipway.training --again`."
+        )
+
+
 class Models:
     """A loaded, verified model for each case.
 
@@ -41,6 +54,8 @@ class Models:
 
     def __init__(self, releases: Sequence[BentoModel]) -> None:
         self._models = {release.tag.name: Model.load(release.resolve()) for release in releases}
+        for name, model in self._models.items():
+            check_case(CASES[name], model)
 
     def answer(self, case: str, batch: Batch[Any]) -> Results[Any]:
         """The results for the records of a batch, in their order, with the version of the model that gave them."""

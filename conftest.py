@@ -1,0 +1,50 @@
+"""What every test shares: a model store of the tests' own with a release of each case, and no skipping in CI."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from slipway.container import find_engine
+
+ROOT = Path(__file__).parent
+STORE = ROOT / "build" / "test" / "bentoml"
+
+os.environ["BENTOML_HOME"] = str(STORE)
+os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+os.environ["OMP_NUM_THREADS"] = "1"  # as when the notebooks were built: the same digits
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+NO_ENGINE = "no container engine works here: install Docker, podman or buildah"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Train what the tests serve, before any worker starts: `make models`, on the tests' store."""
+    if not hasattr(session.config, "workerinput") and not (STORE / "models").exists():
+        subprocess.run([sys.executable, "-m", "slipway.training"], cwd=ROOT, check=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the notebook cells that need a container engine where there is none."""
+    tagged = [item for item in items if "needs-engine" in getattr(item, "cell", {}).get("metadata", {}).get("tags", [])]
+    if tagged and find_engine() is None:
+        for item in tagged:
+            item.add_marker(pytest.mark.skip(reason=NO_ENGINE))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI=true nothing may be skipped: a skip there is a program that `.ci/run` forgot to install."""
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    if os.environ.get("CI") == "true" and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """The container engine of this machine."""
+    found = find_engine()
+    if found is None:
+        pytest.skip(NO_ENGINE)
+    return found

@@ -1,0 +1,79 @@
+"""A real server for the tests that ask one."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Server:
+    """A running service: its process and a client of it."""
+
+    process: subprocess.Popen
+    client: httpx.Client
+    log: Path
+
+
+@contextmanager
+def running(command: list[str], port: int, log: Path, seconds: float = 60, **environment: str) -> Iterator[Server]:
+    """Start a command that serves on 127.0.0.1:port, wait until it is ready, and stop it in the end."""
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            deadline = time.monotonic() + seconds
+            while not is_ready(client):
+                assert process.poll() is None, f"it ended with {process.returncode}:\n{log.read_text()}"
+                assert time.monotonic() < deadline, f"not ready after {seconds} s:\n{log.read_text()}"
+            yield Server(process, client, log)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+
+def is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        time.sleep(0.05)
+        return False
+
+
+@contextmanager
+def bentoml_serve(log: Path, what: str = ".", **environment: str) -> Iterator[Server]:
+    """`bentoml serve`, as a person types it, on a free port."""
+    port = free_port()
+    with running([sys.executable, "-m", "bentoml", "serve", what, "-p", str(port)], port, log, **environment) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The service on the tests' model store."""
+    with bentoml_serve(tmp_path_factory.mktemp("served") / "log") as server:
+        yield server

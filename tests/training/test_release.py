@@ -1,0 +1,109 @@
+"""A release is complete, or nothing is stored."""
+
+import bentoml
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import accuracy_score, mean_absolute_error
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from slipway.cases import CASES
+from slipway.serving.card import Metric
+from slipway.training import onnx
+from slipway.training.data import load
+from slipway.training.onnx import ParityError
+from slipway.training.release import GateError, bootstrap, gate, histogram, release
+
+FRUIT = CASES["fruit"]
+GOOD = {"accuracy": Metric(value=0.95, low=0.9, high=0.98)}
+POOR = {"accuracy": Metric(value=0.5, low=0.4, high=0.6)}
+
+
+@pytest.fixture
+def basket():
+    return load("fruit")
+
+
+@pytest.fixture
+def model(basket):
+    words = make_column_transformer((OneHotEncoder(sparse_output=False), ["colour"]), remainder="passthrough")
+    return make_pipeline(words, DummyClassifier()).fit(basket[FRUIT.features], basket["fruit"])
+
+
+def versions():
+    return {str(stored.tag) for stored in bentoml.models.list("fruit")}
+
+
+def test_a_model_below_its_gate_is_not_stored(model, basket):
+    before = versions()
+    with pytest.raises(GateError, match=r"fruit is not released: accuracy is 0.5, must be at least 0.88"):
+        release(FRUIT, model, basket, train=basket, metrics=POOR)
+    assert versions() == before
+
+
+def test_nor_is_one_whose_graph_answers_otherwise(model, basket, monkeypatch):
+    before = versions()
+    honest = onnx.expected
+    monkeypatch.setattr(
+        onnx, "expected", lambda model, X: honest(model, X) | {"prediction": np.array(["kiwi"] * len(X))}
+    )
+    with pytest.raises(ParityError, match="from scikit-learn"):
+        release(FRUIT, model, basket, train=basket, metrics=GOOD)
+    assert versions() == before
+
+
+def test_a_metric_that_was_not_measured_does_not_pass():
+    with pytest.raises(GateError, match="coverage was not measured"):
+        gate(CASES["house_price"], {"mae": Metric(value=1, low=1, high=1), "r2": Metric(value=1, low=1, high=1)})
+
+
+def test_nan_does_not_pass():
+    with pytest.raises(GateError, match="accuracy is nan"):
+        gate(FRUIT, {"accuracy": Metric(value=float("nan"), low=0, high=1)})
+
+
+def test_a_metric_on_its_bound_passes():
+    gate(FRUIT, {"accuracy": Metric(value=0.88, low=0.8, high=0.9)})
+
+
+def test_the_bootstrap_contains_the_metric_and_narrows_with_the_rows():
+    rng = np.random.default_rng(1)
+    few, many = (rng.normal(size=(2, n)) for n in (50, 5000))
+    wide, narrow = bootstrap(mean_absolute_error, *few), bootstrap(mean_absolute_error, *many)
+    assert wide.low < wide.value < wide.high
+    assert narrow.high - narrow.low < (wide.high - wide.low) / 5
+    assert bootstrap(mean_absolute_error, *few) == wide  # seeded
+
+
+def test_the_bootstrap_of_a_share_agrees_with_theory():
+    truth, answer = np.zeros(2000), np.arange(2000) % 5 == 0
+    metric = bootstrap(accuracy_score, truth, answer)
+    assert (metric.high - metric.low) / 2 == pytest.approx(1.96 * np.sqrt(0.8 * 0.2 / 2000), rel=0.15)
+
+
+def test_a_histogram_of_numbers_has_equal_shares():
+    bins = histogram(pd.Series(np.arange(1000.0)))
+    assert len(bins.edges) == 9
+    assert bins.counts == [100] * 10
+
+
+def test_a_histogram_of_counts_has_a_bin_for_each():
+    bins = histogram(pd.Series([0, 0, 1, 2, 2, 2]))
+    assert bins.edges == [0.5, 1.5]
+    assert bins.counts == [2, 1, 3]
+
+
+def test_a_histogram_of_words_has_a_bin_for_each():
+    bins = histogram(pd.Series(["b", "a", "b"]))
+    assert bins.categories == ["a", "b"]
+    assert bins.counts == [1, 2]
+
+
+def test_a_value_on_an_edge_lies_above_it():
+    bins = histogram(pd.Series([1.0] * 50 + list(range(50))))
+    edges = np.array(bins.edges)
+    again = np.bincount(np.searchsorted(edges, edges, side="right"), minlength=len(edges) + 1)
+    assert again.tolist() == [0] + [1] * len(edges)
