@@ -22,7 +22,6 @@ serve: models ## train what is not trained yet, then serve on http://$(HOST):$(P
 	@$(BIN)/bentoml serve --host $(HOST) --port $(PORT)
 
 test: .venv/installed ## run every test that this machine can run, the notebooks among them
-	@rm -rf build/test
 	$(BIN)/pytest
 
 lint: .venv/installed ## check style and types

@@ -1,8 +1,10 @@
 """What every test shares: a model store of the tests' own with a release of each case, and no skipping in CI."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,10 @@ import pytest
 from slipway.container import find_engine
 
 ROOT = Path(__file__).parent
-STORE = ROOT / "build" / "test" / "bentoml"
+
+# Outside the project's folder: `bentoml build` walks all of that. A store that is named is kept, and not trained anew.
+KEPT = "SLIPWAY_TEST_STORE" in os.environ
+STORE = Path(os.environ.setdefault("SLIPWAY_TEST_STORE", tempfile.mkdtemp(prefix="slipway-tests-")))
 
 os.environ["BENTOML_HOME"] = str(STORE)
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
@@ -20,9 +25,13 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 NO_ENGINE = "no container engine works here: install Docker, podman or buildah"
 
 
+def is_worker(session: pytest.Session) -> bool:
+    return hasattr(session.config, "workerinput")
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Train what the tests serve, before any worker starts: `make models`, on the tests' store."""
-    if not hasattr(session.config, "workerinput") and not (STORE / "models").exists():
+    if not is_worker(session) and not session.config.option.collectonly:
         subprocess.run([sys.executable, "-m", "slipway.training"], cwd=ROOT, check=True)
 
 
@@ -39,6 +48,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.getplugin("terminalreporter")
     if os.environ.get("CI") == "true" and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if not is_worker(session) and not KEPT:
+        shutil.rmtree(STORE, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from slipway.serving.batch import Batch, Results
 from slipway.serving.errors import ErrorShape
 from slipway.serving.media import JSONBodies
 from slipway.serving.models import Models, NewestRelease, releases
+from slipway.serving.page import OpenAPIPage
 
 
 @bentoml.service(
@@ -47,3 +48,4 @@ class Slipway:
 Slipway.models.extend(NewestRelease(case) for case in CASES)
 Slipway.add_asgi_middleware(ErrorShape)
 Slipway.add_asgi_middleware(JSONBodies)
+Slipway.add_asgi_middleware(OpenAPIPage, service=Slipway)
