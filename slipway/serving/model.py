@@ -69,11 +69,8 @@ class Model:
 
     def predict(self, records: Sequence[Record]) -> Outputs:
         """The outputs for validated records."""
-        return self.run(
-            {
-                tensor.name: np.array(
-                    [[getattr(record, tensor.name)] for record in records], dtype=DTYPES[tensor.datatype]
-                )
-                for tensor in self.card.inputs
-            }
-        )
+        columns = {
+            tensor.name: np.array([getattr(record, tensor.name) for record in records], dtype=DTYPES[tensor.datatype])
+            for tensor in self.card.inputs
+        }
+        return self.run({name: column[:, np.newaxis] for name, column in columns.items()})
