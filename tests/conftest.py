@@ -66,7 +66,15 @@ def is_ready(client: httpx.Client) -> bool:
 
 @contextmanager
 def bentoml_serve(log: Path, what: str = ".", **environment: str) -> Iterator[Server]:
-    """`bentoml serve`, as a person types it, on a free port."""
+    """`bentoml serve`, as a person types it, on a free port.
+
+    It has a BENTOML_HOME of its own with a link to the models: a server that starts clears the metrics of all others
+    with the same home.
+    """
+    home = log.parent / f"home-{log.name}"
+    home.mkdir()
+    (home / "models").symlink_to(Path(os.environ["BENTOML_HOME"]) / "models")
+    environment = {"BENTOML_HOME": str(home)} | environment
     port = free_port()
     with running([sys.executable, "-m", "bentoml", "serve", what, "-p", str(port)], port, log, **environment) as server:
         yield server
