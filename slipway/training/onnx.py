@@ -26,6 +26,10 @@ class ParityError(Exception):
     """The graph and the model that it was made from give different predictions."""
 
 
+class ConversionError(Exception):
+    """skl2onnx cannot make a graph of the model as it is."""
+
+
 def inputs(case: Case) -> list[Tensor]:
     """One input for each feature, each an array of shape (n, 1)."""
     datatypes: dict[object, Datatype] = {float: "FP64", int: "INT64"}
@@ -41,18 +45,30 @@ def tensors(case: Case, X: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def convert(case: Case, model: BaseEstimator) -> onnx.ModelProto:
-    """The graph of a fitted model.
+    """The graph of a fitted model. Raises ConversionError if there is none.
 
     A classifier's outputs are `prediction`, of shape (n,), and `probabilities`, (n, classes). A LogInterval's are
     `prediction`, `low` and `high`, each (n, 1); any other regressor's is `prediction`.
     """
-    types = [(tensor.name, TYPES[tensor.datatype]([None, 1])) for tensor in inputs(case)]
-    if is_classifier(model):
-        graph = to_onnx(model, initial_types=types, options={"zipmap": False})
-        return rename(graph, "prediction", "probabilities")
     if isinstance(model, LogInterval):
-        return with_interval(rename(to_onnx(model.log_model, initial_types=types), "log"), model.half_width)
-    return rename(to_onnx(model, initial_types=types), "prediction")
+        return with_interval(rename(graph_of(case, model.log_model), "log"), model.half_width)
+    names = ["prediction", "probabilities"] if is_classifier(model) else ["prediction"]
+    return rename(graph_of(case, model), *names)
+
+
+def graph_of(case: Case, model: BaseEstimator) -> onnx.ModelProto:
+    """What skl2onnx makes of a model. Raises ConversionError if it cannot."""
+    types = [(tensor.name, TYPES[tensor.datatype]([None, 1])) for tensor in inputs(case)]
+    options = {"zipmap": False} if is_classifier(model) else None
+    try:
+        graph: onnx.ModelProto = to_onnx(model, initial_types=types, options=options)
+    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConversionError(
+            f"skl2onnx cannot convert {type(model).__name__}: {reason}\nEach feature is an input of its own, so the "
+            "model must be a pipeline whose first step is a ColumnTransformer that names its columns."
+        ) from error
+    return graph
 
 
 def rename(model: onnx.ModelProto, *names: str) -> onnx.ModelProto:

@@ -81,7 +81,7 @@ def release(
     metrics: on the test split; those that the case's gate names must reach its bounds
     tolerance: the largest relative difference between the graph's outputs and the model's
 
-    Raises GateError or ParityError, and stores nothing then.
+    Raises GateError, ConversionError or ParityError, and stores nothing then.
     """
     gate(case, metrics)
     graph = onnx.convert(case, model)

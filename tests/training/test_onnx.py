@@ -21,7 +21,7 @@ from slipway.serving.model import Model
 from slipway.training import onnx
 from slipway.training.data import load
 from slipway.training.interval import LogInterval
-from slipway.training.onnx import ParityError, check_parity
+from slipway.training.onnx import ConversionError, ParityError, check_parity
 
 HOUSES, FRUIT = CASES["house_price"], CASES["fruit"]
 WORDS = ["dwelling", "condition", "neighborhood"]
@@ -90,6 +90,13 @@ def test_the_interval_lies_around_the_prediction():
     outputs = SESSIONS["ridge"].predict([house])
     assert outputs["high"] / outputs["prediction"] == pytest.approx(np.exp(0.2))
     assert outputs["prediction"] / outputs["low"] == pytest.approx(np.exp(0.2))
+
+
+def test_a_model_that_takes_all_columns_at_once_is_refused_with_what_to_do():
+    basket = load("fruit")
+    bare = DecisionTreeClassifier().fit(basket[["weight", "length"]], basket["fruit"])
+    with pytest.raises(ConversionError, match="first step is a ColumnTransformer"):
+        onnx.convert(FRUIT, bare)
 
 
 X = pd.DataFrame({"x": [1.0, 2.0, 3.0]}, index=[10, 11, 12])

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
-from sklearn.dummy import DummyClassifier
 from sklearn.metrics import accuracy_score, mean_absolute_error
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
 
 from slipway.cases import CASES
 from slipway.serving.card import Metric
@@ -30,7 +30,9 @@ def basket():
 @pytest.fixture
 def model(basket):
     words = make_column_transformer((OneHotEncoder(sparse_output=False), ["colour"]), remainder="passthrough")
-    return make_pipeline(words, DummyClassifier()).fit(basket[FRUIT.features], basket["fruit"])
+    return make_pipeline(words, DecisionTreeClassifier(max_depth=2, random_state=0)).fit(
+        basket[FRUIT.features], basket["fruit"]
+    )
 
 
 def versions():
