@@ -9,7 +9,6 @@ import pytest
 
 from slipway.cases import CASES
 from slipway.serving.model import CARD_FILE, MODEL_FILE, Model, ModelFileError
-from slipway.serving.models import Models, NewestRelease
 from slipway.serving.record import example
 
 
@@ -78,8 +77,3 @@ def test_the_card_says_what_the_service_and_its_monitors_need():
     totals = {name: sum(histogram.counts) for name, histogram in card.reference.items()}
     assert set(totals) == {*CASES["house_price"].features, "prediction"}
     assert len(set(totals.values())) == 1  # every training row is in one bin of every feature
-
-
-def test_a_case_without_a_release_says_how_to_make_one():
-    with pytest.raises(Exception, match=r"the model store holds no unicorn.*make models"):
-        Models([NewestRelease("unicorn")])

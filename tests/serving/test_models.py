@@ -1,0 +1,42 @@
+"""The service takes the models that belong to its cases, and says why it refuses another."""
+
+import re
+
+import bentoml
+import pytest
+
+from slipway.cases import CASES
+from slipway.serving.batch import Batch
+from slipway.serving.model import Model, ModelFileError
+from slipway.serving.models import Models, NewestRelease, check_case
+from slipway.serving.record import example
+
+
+@pytest.fixture
+def fruit():
+    return Model.load(bentoml.models.get("fruit:latest"))
+
+
+def test_it_answers_each_case_with_its_newest_release():
+    models = Models([NewestRelease(name) for name in CASES])
+    for name, case in CASES.items():
+        batch = Batch[case.record].model_validate({"records": [example(case.record)] * 3})
+        answer = models.answer(name, batch)
+        assert re.fullmatch(rf"{name}:\w+", answer.model)
+        assert len(answer.results) == 3
+
+
+def test_a_model_of_another_case_is_refused(fruit):
+    with pytest.raises(ModelFileError, match="is a release of fruit, not of house_price"):
+        check_case(CASES["house_price"], fruit)
+
+
+def test_a_model_released_for_other_features_is_refused_with_their_names(fruit):
+    fruit.card = fruit.card.model_copy(update={"inputs": fruit.card.inputs[1:]})
+    with pytest.raises(ModelFileError, match=r"released for other features \(weight\).*--again"):
+        check_case(CASES["fruit"], fruit)
+
+
+def test_a_case_without_a_release_says_how_to_make_one():
+    with pytest.raises(Exception, match=r"the model store holds no unicorn.*make models"):
+        Models([NewestRelease("unicorn")])
