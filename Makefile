@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## explain every target
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-serve: models ## train what is not trained yet, then serve on http://$(HOST):$(PORT)   (HOST=127.0.0.1 PORT=3000)
+serve: models ## train what is not trained yet, then serve (HOST and PORT: 127.0.0.1 and 3000 unless given)
 	@echo
 	@echo "Slipway answers on http://$(HOST):$(PORT)   (stop: Ctrl+C). Ask it, from another terminal:"
 	@echo
