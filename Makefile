@@ -14,6 +14,8 @@ help: ## explain every target
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: models ## train what is not trained yet, then serve (HOST and PORT: 127.0.0.1 and 3000 unless given)
+	@$(BIN)/python -c 'import socket; socket.create_server(("$(HOST)", $(PORT)))' 2>/dev/null || \
+		{ echo "slipway: cannot listen on $(HOST):$(PORT): taken, or not of this machine. Try make serve PORT=3001"; exit 1; }
 	@echo
 	@echo "Slipway answers on http://$(HOST):$(PORT)   (stop: Ctrl+C). Ask it, from another terminal:"
 	@echo

@@ -1,8 +1,11 @@
 """Build the service's container image, and run it, with the engine that this machine has: `make image`.
 
-The commands are those a person would type; `python -m slipway.container` prints each before it runs it.
+The commands are those a person would type, and each is printed before it runs. `python -m slipway.container serve` runs
+the image; with Docker and podman it is one command, which the build prints.
 """
 
+import argparse
+import os
 import shlex
 import shutil
 import subprocess
@@ -106,16 +109,22 @@ def run(command: list[str]) -> None:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Build the container image, or serve it on 127.0.0.1:3000.")
+    parser.add_argument("action", choices=["build", "serve"], nargs="?", default="build")
+    action = parser.parse_args().action
     engine = find_engine()
     try:
         if engine is None:
             raise ContainerError("no container engine works here: install Docker, podman or buildah")
+        if action == "serve":
+            os.execvp((command := engine.run(3000))[0], command)
         run(["bentoml", "build"])
         run(engine.build())
     except ContainerError as error:
         print(f"slipway: {error}", file=sys.stderr)
         return 1
-    print(f"\nmade {IMAGE}. Run it, read-only and not as root:\n\n  {shlex.join(engine.run(3000))}")
+    by_hand = "python -m slipway.container serve" if engine.name == "buildah" else shlex.join(engine.run(3000))
+    print(f"\nmade {IMAGE}. Run it, read-only and not as root:\n\n  {by_hand}")
     return 0
 
 

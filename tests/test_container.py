@@ -18,12 +18,13 @@ IMAGE = "localhost/slipway:test"
 
 @pytest.fixture(scope="session")
 def image(engine):
-    """The image of a Bento of the tests' models."""
+    """The image of a Bento of the tests' models, removed in the end."""
     build = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
     built = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=True)
     bento = built.stdout.strip().splitlines()[-1].removeprefix("__tag__:")
     subprocess.run(engine.build(bento, IMAGE), cwd=ROOT, check=True)
-    return IMAGE
+    yield IMAGE
+    subprocess.run([engine.name, "rmi", IMAGE], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,14 @@ def test_it_listens_on_this_machine_only(served):
     assert {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
 
 
+def test_make_serve_says_that_its_port_is_taken(served):
+    command = ["make", "serve", f"PORT={served.client.base_url.port}"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert answer.returncode != 0
+    assert f"cannot listen on 127.0.0.1:{served.client.base_url.port}" in answer.stdout
+    assert "Traceback" not in answer.stdout + answer.stderr
+
+
 def test_rolling_back_is_serving_the_bento_before(store, tmp_path):
     """A Bento answers with the versions that it was built with, also when newer ones have been released since."""
     environment = os.environ | {"BENTOML_HOME": str(store)}
