@@ -135,6 +135,16 @@ def test_an_unknown_page_and_a_wrong_method_have_the_one_shape(served):
         assert set(answer.json()) == {"error", "detail", "request_id"}
 
 
+def test_a_refusal_is_one_line_in_the_log_with_the_request_s_id(served):
+    headers = JSON | {"X-Request-ID": "refused-7"}
+    served.client.post("/v1/fruit", content='{"records": [{"weight": "heavy"}]}', headers=headers)
+    lines = [line for line in served.log.read_text().splitlines() if "refused-7" in line]
+    assert len(lines) == 1
+    assert "[WARNING]" in lines[0]
+    assert "/v1/fruit" in lines[0]
+    assert "Traceback" not in served.log.read_text()
+
+
 def test_probes_metrics_and_the_page_answer(served):
     ask(served, "/v1/fruit", [APPLE])
     assert {served.client.get(path).status_code for path in ("/livez", "/readyz", "/", "/docs.json")} == {200}

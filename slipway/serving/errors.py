@@ -1,6 +1,7 @@
 """One shape for every error: `{"error": ..., "detail": [...], "request_id": ...}`."""
 
 import json
+import logging
 import re
 import uuid
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from slipway.serving import log
 
 MOST_PROBLEMS = 20
 REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
@@ -52,11 +55,14 @@ def error_body(status: int, body: bytes, request_id: str) -> bytes:
 class ErrorShape:
     """ASGI middleware: gives every response an `X-Request-ID` and every error the one shape.
 
-    A client's own `X-Request-ID` is kept if it is up to 128 letters, digits, dots, colons, dashes or underscores.
+    A client's own `X-Request-ID` is kept if it is up to 128 letters, digits, dots, colons, dashes or underscores. The
+    log has it too.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        for handler in logging.getLogger("bentoml").handlers:  # through which BentoML reports exceptions
+            handler.filters.insert(0, log.RequestLog())  # before BentoML's own, which reads the level
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,6 +71,7 @@ class ErrorShape:
 
         offered = Headers(scope=scope).get("x-request-id", "")
         request_id = offered if REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+        log.request_id.set(request_id)
         failure: Message | None = None
         body = bytearray()
 

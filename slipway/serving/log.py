@@ -1,0 +1,32 @@
+"""The log: one line for a request that is refused, a stack trace for one that failed, each with the request's id."""
+
+import logging
+from contextvars import ContextVar
+
+from bentoml.exceptions import BentoMLException
+from pydantic import ValidationError
+
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Whether an exception is the client's mistake."""
+    if isinstance(error, BentoMLException):
+        return error.error_code.value < 500
+    return isinstance(error, ValidationError)
+
+
+class RequestLog(logging.Filter):
+    """Adds the request's id to what BentoML says of an exception, and cuts the trace of one that the client caused."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrites the record; lets every one pass."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            record.msg = f"{record.getMessage()}, request {request_id.get()}"
+            record.args = None
+            if is_refusal(error):
+                record.msg += f": {str(error).splitlines()[0]}"
+                record.levelno, record.levelname = logging.WARNING, "WARNING"
+                record.exc_info = None
+        return True
