@@ -8,6 +8,7 @@ from pathlib import Path
 import bentoml
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sklearn.base import BaseEstimator, is_classifier
 
 from slipway.serving.card import Card, Histogram, Metric
@@ -29,14 +30,11 @@ def bootstrap(metric: Callable[..., float], *columns: np.ndarray, resamples: int
 
     Rows are drawn together: `bootstrap(mean_absolute_error, y_true, y_predicted)`.
     """
-    rng = np.random.default_rng(seed)
-    n = len(columns[0])
-    arrays = [np.asarray(column) for column in columns]
-    draws = []
-    for _ in range(resamples):
-        rows = rng.integers(0, n, n)
-        draws.append(metric(*(array[rows] for array in arrays)))
-    low, high = np.quantile(draws, [0.025, 0.975])
+    arrays = tuple(np.asarray(column) for column in columns)
+    drawn = stats.bootstrap(
+        arrays, metric, paired=True, vectorized=False, n_resamples=resamples, method="percentile", rng=seed
+    )
+    low, high = drawn.confidence_interval
     return Metric(value=float(metric(*arrays)), low=float(low), high=float(high))
 
 
