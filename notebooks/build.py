@@ -57,6 +57,7 @@ def build(source: Path) -> None:
             timeout=900,
             resources={"metadata": {"path": str(NOTEBOOKS)}},
             record_timing=False,
+            coalesce_streams=True,  # what is printed in one cell is one output, however the kernel flushed it
             extra_arguments=["--log-level=CRITICAL"],  # of the kernel: it warns of its own transport otherwise
             on_cell_complete=lambda **_: bar.update(),
         )
