@@ -15,7 +15,9 @@ ROOT = Path(__file__).parent
 
 # Outside the project's folder: `bentoml build` walks all of that. A store that is named is kept, and not trained anew.
 KEPT = "SLIPWAY_TEST_STORE" in os.environ
-STORE = Path(os.environ.setdefault("SLIPWAY_TEST_STORE", tempfile.mkdtemp(prefix="slipway-tests-")))
+if not KEPT:
+    os.environ["SLIPWAY_TEST_STORE"] = tempfile.mkdtemp(prefix="slipway-tests-")  # the workers inherit it
+STORE = Path(os.environ["SLIPWAY_TEST_STORE"])
 
 os.environ["BENTOML_HOME"] = str(STORE)
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"

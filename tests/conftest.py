@@ -23,6 +23,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def bentoml_build(**environment: str) -> str:
+    """`bentoml build`; the tag of the new Bento."""
+    command = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
+    built = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True)
+    return built.stdout.strip().splitlines()[-1].removeprefix("__tag__:")
+
+
 @dataclass
 class Server:
     """A running service: its process and a client of it."""

@@ -3,12 +3,11 @@
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import free_port, running
+from conftest import bentoml_build, free_port, running
 from slipway.cases import CASES
 from slipway.serving.record import example
 
@@ -19,10 +18,7 @@ IMAGE = "localhost/slipway:test"
 @pytest.fixture(scope="session")
 def image(engine):
     """The image of a Bento of the tests' models, removed in the end."""
-    build = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
-    built = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=True)
-    bento = built.stdout.strip().splitlines()[-1].removeprefix("__tag__:")
-    subprocess.run(engine.build(bento, IMAGE), cwd=ROOT, check=True)
+    subprocess.run(engine.build(bentoml_build(), IMAGE), cwd=ROOT, check=True)
     yield IMAGE
     subprocess.run([engine.name, "rmi", IMAGE], check=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from conftest import bentoml_serve, free_port
+from conftest import bentoml_build, bentoml_serve, free_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,9 +84,7 @@ def test_make_serve_says_that_its_port_is_taken(served):
 def test_rolling_back_is_serving_the_bento_before(store, tmp_path):
     """A Bento answers with the versions that it was built with, also when newer ones have been released since."""
     environment = os.environ | {"BENTOML_HOME": str(store)}
-    command = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
-    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    bento = built.stdout.strip().splitlines()[-1].removeprefix("__tag__:")
+    bento = bentoml_build(BENTOML_HOME=str(store))
     pinned = newest(store, "fruit").name
 
     release_again = "import bentoml, shutil\nold = bentoml.models.get('fruit:latest')\n"

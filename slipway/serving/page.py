@@ -90,7 +90,8 @@ class OpenAPIPage:
     @cached_property
     def specification(self) -> dict[str, Any]:
         """The description, made when it is first asked for."""
-        return describe(json.loads(json.dumps(self.service.openapi_spec.asdict())))
+        specification = json.dumps(self.service.openapi_spec.asdict())  # makes strings of the keys that are numbers
+        return describe(json.loads(specification))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer: Response | None = None

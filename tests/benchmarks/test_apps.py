@@ -1,7 +1,6 @@
 """The four servers of `benchmarks/`, started for real: they price houses alike, and differ in what they refuse."""
 
 import os
-import socket
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
@@ -12,6 +11,7 @@ import joblib
 import numpy as np
 import pytest
 
+from conftest import free_port
 from slipway.cases import CASES
 from slipway.serving.record import example
 from slipway.training.data import load
@@ -25,12 +25,6 @@ COMMANDS = {
 }
 HOUSES = CASES["house_price"]
 HOUSE = example(HOUSES.record)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def stop(process):
