@@ -1,38 +1,59 @@
-"""The BentoML service: the newest release of each case, behind one typed method a case.
+"""The BentoML service: the newest release of each case, behind one typed method a case and the Open Inference Protocol.
 
 A plain `bentoml serve` in this folder runs it, on the models of BentoML's own store.
 """
+
+from functools import cache
 
 import bentoml
 
 from slipway.cases import CASES
 from slipway.cases.fruit import Fruit, Kind
 from slipway.cases.house_price import House, Price
+from slipway.serving import connection
+from slipway.serving.admission import Admission
 from slipway.serving.batch import Batch, Results
 from slipway.serving.errors import ErrorShape
+from slipway.serving.inference import OpenInference
+from slipway.serving.lifecycle import Draining, worker
+from slipway.serving.limits import ANSWER_SECONDS
 from slipway.serving.media import JSONBodies
+from slipway.serving.metrics import MetricsPage, RequestMetrics
 from slipway.serving.models import Models, NewestRelease, releases
 from slipway.serving.page import OpenAPIPage
+from slipway.serving.tokens import BearerTokens
+
+connection.install()
 
 
 @bentoml.service(
     name="slipway",
     http={"host": "127.0.0.1", "port": 3000},  # nothing listens beyond this machine unless BENTOML_HOST says so
-    traffic={"timeout": 10, "max_concurrency": 256},
-    # an access log line and a trace cost as much as the rest of a request; metrics and request ids remain
+    # What a request costs beside its answer: BentoML's access log, traces and request metrics take twice as long as the
+    # rest of it. Ours are in the log for what goes wrong, and in `slipway.serving.metrics`; limits, in `limits`.
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": "/.*"},
+    metrics={"enabled": False},
+    traffic={"timeout": ANSWER_SECONDS},
 )
 class Slipway:
     """The models of the course *Python machine learning in practice*."""
 
     def __init__(self) -> None:
-        self.models = Models(releases(Slipway))
+        self.models = models()
 
     @bentoml.on_deployment
     def verify() -> None:
         """Runs once, before any worker: a model file that is not the one released ends the start with one line."""
         Models(releases(Slipway))
+
+    @bentoml.on_startup
+    async def start(self) -> None:
+        """Runs in each worker, once its models are loaded."""
+        await worker.start()
+
+    async def __is_ready__(self) -> bool:
+        return worker.is_ready
 
     @bentoml.api(route="/v1/house-price")
     async def house_price(self, request: Batch[House], /) -> Results[Price]:
@@ -45,7 +66,20 @@ class Slipway:
         return self.models.answer("fruit", request)
 
 
+@cache
+def models() -> Models:
+    """The models that this worker answers with, at both doors."""
+    return Models(releases(Slipway))
+
+
 Slipway.models.extend(NewestRelease(case) for case in CASES)
+# what a request passes, in this order, before a method above sees it
+Slipway.add_asgi_middleware(RequestMetrics, service=Slipway)
+Slipway.add_asgi_middleware(Draining)
 Slipway.add_asgi_middleware(ErrorShape)
+Slipway.add_asgi_middleware(BearerTokens)
+Slipway.add_asgi_middleware(Admission)
 Slipway.add_asgi_middleware(JSONBodies)
+Slipway.add_asgi_middleware(OpenInference, models=models)
+Slipway.add_asgi_middleware(MetricsPage)
 Slipway.add_asgi_middleware(OpenAPIPage, service=Slipway)

@@ -81,7 +81,7 @@ def bentoml_serve(log: Path, what: str = ".", **environment: str) -> Iterator[Se
     home = log.parent / f"home-{log.name}"
     home.mkdir()
     (home / "models").symlink_to(Path(os.environ["BENTOML_HOME"]) / "models")
-    environment = {"BENTOML_HOME": str(home)} | environment
+    environment = {"BENTOML_HOME": str(home), "SLIPWAY_DRAIN_SECONDS": "0"} | environment
     port = free_port()
     with running([sys.executable, "-m", "bentoml", "serve", what, "-p", str(port)], port, log, **environment) as server:
         yield server

@@ -1,16 +1,11 @@
 """The served process, over HTTP."""
 
-import http.client
 import json
-import signal
-import threading
-import time
 
 import pytest
 
-from conftest import bentoml_serve
 from slipway.cases import CASES
-from slipway.serving.batch import MOST_RECORDS
+from slipway.serving.limits import MOST_RECORDS
 from slipway.serving.record import example
 
 HOUSE, APPLE = example(CASES["house_price"].record), example(CASES["fruit"].record)
@@ -149,36 +144,3 @@ def test_probes_metrics_and_the_page_answer(served):
     ask(served, "/v1/fruit", [APPLE])
     assert {served.client.get(path).status_code for path in ("/livez", "/readyz", "/", "/docs.json")} == {200}
     assert 'endpoint="/v1/fruit"' in served.client.get("/metrics").text
-
-
-def test_a_termination_loses_no_request_that_was_accepted(tmp_path):
-    """Clients ask without a pause, each on its own connection; the server is told to stop in the middle."""
-    body = json.dumps({"records": [HOUSE] * 2000})
-    answered, lost = [], []  # when a request was sent, when its answer had come, and the answer
-
-    def client(port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        while True:
-            sent = time.monotonic()
-            try:
-                connection.request("POST", "/v1/house-price", body, JSON)
-                answer = connection.getresponse().read()
-            except (OSError, http.client.HTTPException):
-                lost.append(sent)
-                return
-            answered.append((sent, time.monotonic(), answer))
-
-    with bentoml_serve(tmp_path / "log") as server:
-        clients = [threading.Thread(target=client, args=(server.client.base_url.port,)) for _ in range(4)]
-        for thread in clients:
-            thread.start()
-        while len(answered) < 8:
-            time.sleep(0.01)
-        stopped = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        for thread in clients:
-            thread.join()
-        server.process.wait(30)
-    assert any(sent < stopped < done for sent, done, _ in answered), "no request was in flight: nothing was tested"
-    assert all(len(json.loads(answer)["results"]) == 2000 for *_, answer in answered)
-    assert not [sent for sent in lost if sent < stopped]

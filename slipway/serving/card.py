@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 # element types, as the Open Inference Protocol names them
-Datatype = Literal["FP32", "FP64", "INT64", "BYTES"]
+Datatype = Literal["FP32", "FP64", "INT64", "BOOL", "BYTES"]
 
 
 class Closed(BaseModel):
@@ -33,10 +33,12 @@ class Histogram(Closed):
     """How the training split was distributed over bins.
 
     A number x lies in bin i when edges[i-1] <= x < edges[i]; the first and the last bin are open, so that k edges
-    make k+1 bins. A word lies in the bin of its category.
+    make k+1 bins. All numbers lay between low and high, both included. A word lies in the bin of its category.
     """
 
     edges: list[float] | None = None
+    low: float | None = None
+    high: float | None = None
     categories: list[str] | None = None
     counts: list[int]
 

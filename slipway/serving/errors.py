@@ -1,17 +1,21 @@
-"""One shape for every error: `{"error": ..., "detail": [...], "request_id": ...}`."""
+"""One shape for every error: `{"error": ..., "detail": [...], "request_id": ...}`.
+
+At the second door it is `{"error": ...}` alone, as the Open Inference Protocol has it.
+"""
 
 import json
 import logging
+import random
 import re
-import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from slipway.serving import log
+from slipway.serving.request import header, is_of_protocol
 
 MOST_PROBLEMS = 20
 REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
@@ -32,8 +36,29 @@ def problem(error: Mapping[str, Any]) -> dict[str, Any]:
     return {**where, "problem": error["msg"]}
 
 
-def error_body(status: int, body: bytes, request_id: str) -> bytes:
-    """The error in the one shape, from whatever BentoML or Starlette wrote: a JSON object, a list of one, or text."""
+def new_request_id() -> str:
+    """An id for a request whose client gave none: 32 hexadecimal digits. It is no secret."""
+    return f"{random.getrandbits(128):032x}"
+
+
+def raw_error(status: int, error: str, request_id: str) -> bytes:
+    """A whole response with an error in the one shape, for a connection that is closed after it."""
+    body = json.dumps({"error": error, "detail": [], "request_id": request_id})
+    head = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        f"X-Request-ID: {request_id}",
+        "Connection: close",
+    ]
+    return "\r\n".join([*head, "", body]).encode()
+
+
+def error_body(status: int, body: bytes, request_id: str, *, of_protocol: bool = False) -> bytes:
+    """The error in the one shape, from whatever BentoML or Starlette wrote: a JSON object, a list of one, or text.
+
+    of_protocol: whether it is the shape of the Open Inference Protocol, the `error` alone
+    """
     try:
         said = json.loads(body)
     except ValueError:
@@ -47,9 +72,9 @@ def error_body(status: int, body: bytes, request_id: str) -> bytes:
         if len(problems) > MOST_PROBLEMS:
             detail.append({"problem": f"and {len(problems) - MOST_PROBLEMS:,} more"})
         said = "invalid request" if detail else said.get("error", "")
-    return json.dumps(
-        {"error": str(said) or HTTPStatus(status).phrase, "detail": detail, "request_id": request_id}
-    ).encode()
+    error = str(said) or HTTPStatus(status).phrase
+    told = {"error": error} if of_protocol else {"error": error, "detail": detail, "request_id": request_id}
+    return json.dumps(told).encode()
 
 
 class ErrorShape:
@@ -69,8 +94,8 @@ class ErrorShape:
             await self.app(scope, receive, send)
             return
 
-        offered = Headers(scope=scope).get("x-request-id", "")
-        request_id = offered if REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+        offered = header(scope, b"x-request-id")
+        request_id = offered if offered and REQUEST_ID.fullmatch(offered) else new_request_id()
         log.request_id.set(request_id)
         failure: Message | None = None
         body = bytearray()
@@ -78,8 +103,7 @@ class ErrorShape:
         async def shaped(message: Message) -> None:
             nonlocal failure
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
                 if message["status"] >= 400:
                     failure = message
                     return
@@ -87,7 +111,7 @@ class ErrorShape:
                 body.extend(message.get("body", b""))
                 if message.get("more_body", False):
                     return
-                content = error_body(failure["status"], bytes(body), request_id)
+                content = error_body(failure["status"], bytes(body), request_id, of_protocol=is_of_protocol(scope))
                 headers = MutableHeaders(scope=failure)
                 headers["Content-Type"] = "application/json"
                 headers["Content-Length"] = str(len(content))

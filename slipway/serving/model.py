@@ -21,6 +21,7 @@ DTYPES: dict[Datatype, type[np.generic]] = {
     "FP32": np.float32,
     "FP64": np.float64,
     "INT64": np.int64,
+    "BOOL": np.bool_,
     "BYTES": np.object_,
 }
 
@@ -63,14 +64,24 @@ class Model:
             raise ModelFileError(f"{stored.tag}: {CARD_FILE} or {MODEL_FILE} cannot be read: {reason}") from error
         return cls(str(stored.tag), card, content)
 
+    @property
+    def output_shapes(self) -> dict[str, list[int]]:
+        """The shape of each output, with -1 for the number of rows."""
+        shapes = {output.name: output.shape for output in self._session.get_outputs()}
+        return {name: [size if isinstance(size, int) else -1 for size in shapes[name]] for name in self._outputs}
+
     def run(self, tensors: dict[str, np.ndarray]) -> Outputs:
         """The outputs, arrays of n rows by name, for input arrays of shape (n, 1) by name."""
         return dict(zip(self._outputs, self._session.run(self._outputs, tensors), strict=True))
 
-    def predict(self, records: Sequence[Record]) -> Outputs:
-        """The outputs for validated records."""
+    def tensors(self, records: Sequence[Record]) -> dict[str, np.ndarray]:
+        """The input arrays of validated records."""
         columns = {
             tensor.name: np.array([getattr(record, tensor.name) for record in records], dtype=DTYPES[tensor.datatype])
             for tensor in self.card.inputs
         }
-        return self.run({name: column[:, np.newaxis] for name, column in columns.items()})
+        return {name: column[:, np.newaxis] for name, column in columns.items()}
+
+    def predict(self, records: Sequence[Record]) -> Outputs:
+        """The outputs for validated records."""
+        return self.run(self.tensors(records))

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import bentoml
+import numpy as np
 from bentoml.exceptions import NotFound
 from bentoml.models import BentoModel
 
 from slipway.cases import CASES
 from slipway.serving.batch import Batch, Results
-from slipway.serving.case import Case
+from slipway.serving.case import Case, Outputs
+from slipway.serving.metrics import Predictions
 from slipway.serving.model import Model, ModelFileError
+from slipway.serving.reference import Reference
 
 
 class NewestRelease(BentoModel):  # type: ignore[misc]
@@ -46,6 +49,29 @@ def check_case(case: Case, model: Model) -> None:
         )
 
 
+class Served:
+    """One case and the model that answers it: what both doors ask, and where what they answer is counted."""
+
+    def __init__(self, case: Case, model: Model) -> None:
+        check_case(case, model)
+        self.case = case
+        self.model = model
+        self.reference = Reference(model.card)
+        self.predictions = Predictions(case.name, model.tag.partition(":")[2], self.reference)
+
+    def run(self, tensors: dict[str, np.ndarray]) -> Outputs:
+        """The outputs for input arrays of shape (n, 1), which are within the ranges of the case's record."""
+        outputs = self.model.run(tensors)
+        self.predictions.answered += len(outputs["prediction"])
+        self.reference.count(tensors, outputs)
+        return outputs
+
+    def answer(self, batch: Batch[Any]) -> Results[Any]:
+        """The results for the records of a batch, in their order, with the version of the model that gave them."""
+        outputs = self.run(self.model.tensors(batch.records))
+        return Results(model=self.model.tag, results=list(self.case.results(outputs, self.model.card)))
+
+
 class Models:
     """A loaded, verified model for each case.
 
@@ -53,12 +79,9 @@ class Models:
     """
 
     def __init__(self, releases: Sequence[BentoModel]) -> None:
-        self._models = {release.tag.name: Model.load(release.resolve()) for release in releases}
-        for name, model in self._models.items():
-            check_case(CASES[name], model)
+        loaded = {release.tag.name: Model.load(release.resolve()) for release in releases}
+        self.served = {name: Served(CASES[name], model) for name, model in loaded.items()}
 
     def answer(self, case: str, batch: Batch[Any]) -> Results[Any]:
-        """The results for the records of a batch, in their order, with the version of the model that gave them."""
-        model = self._models[case]
-        results = CASES[case].results(model.predict(batch.records), model.card)
-        return Results(model=model.tag, results=list(results))
+        """The results for the records of a batch."""
+        return self.served[case].answer(batch)

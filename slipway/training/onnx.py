@@ -5,7 +5,7 @@ import onnx
 import pandas as pd
 from onnx import TensorProto, helper
 from skl2onnx import to_onnx
-from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType, StringTensorType
+from skl2onnx.common.data_types import BooleanTensorType, DoubleTensorType, Int64TensorType, StringTensorType
 from sklearn.base import BaseEstimator, is_classifier
 
 from slipway.serving.card import Datatype, Tensor
@@ -13,11 +13,17 @@ from slipway.serving.case import Case, Outputs
 from slipway.serving.model import DTYPES
 from slipway.training.interval import LogInterval
 
-TYPES = {"FP64": DoubleTensorType, "INT64": Int64TensorType, "BYTES": StringTensorType}
+TYPES = {
+    "FP64": DoubleTensorType,
+    "INT64": Int64TensorType,
+    "BOOL": BooleanTensorType,
+    "BYTES": StringTensorType,
+}
 ELEMENTS: dict[int, Datatype] = {
     TensorProto.FLOAT: "FP32",
     TensorProto.DOUBLE: "FP64",
     TensorProto.INT64: "INT64",
+    TensorProto.BOOL: "BOOL",
     TensorProto.STRING: "BYTES",
 }
 
@@ -32,7 +38,7 @@ class ConversionError(Exception):
 
 def inputs(case: Case) -> list[Tensor]:
     """One input for each feature, each an array of shape (n, 1)."""
-    datatypes: dict[object, Datatype] = {float: "FP64", int: "INT64"}
+    datatypes: dict[object, Datatype] = {float: "FP64", int: "INT64", bool: "BOOL"}
     return [
         Tensor(name=name, datatype=datatypes.get(field.annotation, "BYTES"))
         for name, field in case.record.model_fields.items()

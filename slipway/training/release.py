@@ -49,7 +49,8 @@ def histogram(values: pd.Series) -> Histogram:
     else:
         edges = np.unique(np.quantile(values, np.arange(1, BINS) / BINS))
     counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
-    return Histogram(edges=edges.tolist(), counts=counts.tolist())
+    low, high = float(values.min()), float(values.max())
+    return Histogram(edges=edges.tolist(), low=low, high=high, counts=counts.tolist())
 
 
 def gate(case: Case, metrics: Mapping[str, Metric]) -> None:

@@ -1,0 +1,28 @@
+"""No object of a request may have the same key twice: JSON parsers keep one of the values, and not all the same."""
+
+import json
+from typing import Any
+
+
+class DuplicateKeyError(ValueError):
+    """An object has a key twice."""
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of some pairs. Raises DuplicateKeyError."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise DuplicateKeyError(f"the key {twice[:100]!r} stands twice in the same object")
+    return found
+
+
+def check_keys(body: bytes, read: int) -> None:
+    """Raises DuplicateKeyError if an object of a valid JSON text has a key twice.
+
+    read: how many different keys were read from it, over all its objects. Each key has a colon after it, so as many
+    colons as keys leave none for a second one; only where there are more, perhaps in a string, is the text read again.
+    """
+    if body.count(b":") != read:
+        json.loads(body, object_pairs_hook=unique)
