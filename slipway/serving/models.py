@@ -9,10 +9,12 @@ from bentoml.exceptions import NotFound
 from bentoml.models import BentoModel
 
 from slipway.cases import CASES
+from slipway.serving import prediction_log
 from slipway.serving.batch import Batch, Results
 from slipway.serving.case import Case, Outputs
 from slipway.serving.metrics import Predictions
 from slipway.serving.model import Model, ModelFileError
+from slipway.serving.prediction_log import PredictionLog
 from slipway.serving.reference import Reference
 
 
@@ -57,13 +59,18 @@ class Served:
         self.case = case
         self.model = model
         self.reference = Reference(model.card)
-        self.predictions = Predictions(case.name, model.tag.partition(":")[2], self.reference)
+        version = model.tag.partition(":")[2]
+        self.predictions = Predictions(case.name, version, self.reference)
+        folder = prediction_log.folder()
+        self.log = None if folder is None else PredictionLog(case.name, version, model.card, folder)
 
     def run(self, tensors: dict[str, np.ndarray]) -> Outputs:
         """The outputs for input arrays of shape (n, 1), which are within the ranges of the case's record."""
         outputs = self.model.run(tensors)
         self.predictions.answered += len(outputs["prediction"])
         self.reference.count(tensors, outputs)
+        if self.log is not None:
+            self.log.write(tensors, outputs)
         return outputs
 
     def answer(self, batch: Batch[Any]) -> Results[Any]:
