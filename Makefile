@@ -3,12 +3,15 @@
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 3000
+PROMETHEUS_PORT ?= 9090
+ALERTMANAGER_PORT ?= 9093
+SPEED ?= 12
 BIN := .venv/bin
 
 export BENTOML_DO_NOT_TRACK := True
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help serve test lint lab models notebooks image lock clean
+.PHONY: help serve monitor test lint bench lab models notebooks image lock clean
 
 help: ## explain every target
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +25,10 @@ serve: models ## train what is not trained yet, then serve (HOST and PORT: 127.0
 	@sed -e 's/127.0.0.1:3000/$(HOST):$(PORT)/' docs/request.sh
 	@echo
 	@$(BIN)/bentoml serve --host $(HOST) --port $(PORT)
+
+monitor: .venv/installed ## watch a running service with Prometheus and Alertmanager (SPEED=1: in real time)
+	@$(BIN)/python -m slipway.monitor $(HOST):$(PORT) --speed $(SPEED) \
+		--prometheus-port $(PROMETHEUS_PORT) --alertmanager-port $(ALERTMANAGER_PORT)
 
 test: .venv/installed ## run every test that this machine can run, the notebooks among them
 	$(BIN)/pytest

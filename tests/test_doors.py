@@ -12,12 +12,21 @@ from conftest import free_port, running
 
 ROOT = Path(__file__).parents[1]
 TRAINING_STACK = ["jupyterlab", "matplotlib", "onnx", "pandas", "pandera", "papermill", "scipy", "skl2onnx", "sklearn"]
-ROOMS = {"slipway.cases", "slipway.container", "slipway.serving", "slipway.training", "service", "notebooks"}
+ROOMS = {
+    "slipway.cases",
+    "slipway.container",
+    "slipway.monitor",
+    "slipway.serving",
+    "slipway.training",
+    "service",
+    "notebooks",
+}
 MAY_IMPORT = {
     "slipway/serving": {"slipway.serving", "slipway.cases"},
     "slipway/cases": {"slipway.serving", "slipway.cases"},
     "slipway/training": {"slipway.serving", "slipway.cases", "slipway.training"},
     "slipway/container.py": set(),
+    "slipway/monitor.py": set(),
     "service.py": {"slipway.serving", "slipway.cases"},
 }
 

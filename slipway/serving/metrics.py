@@ -7,6 +7,7 @@ request, but too much for each of its values: those are counted in plain integer
 import asyncio
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ LOST_ROWS = Counter("slipway_prediction_log_lost_rows_total", "Predictions that 
 
 flushes: list[Callable[[], None]] = []  # what hands plain integers over, of each object that counts so
 predictions: dict[str, "Predictions"] = {}  # by endpoint: who answers there
+endpoints = {path: path for path in (*HEALTH, "/", "/docs.json", "/metrics", "/v2")}  # by path: as what it is counted
 
 
 def flush() -> None:
@@ -110,7 +112,11 @@ class Predictions:
                 SHARES.labels(case, version, feature, name).set(share)
         self.reference = reference
         flushes.append(self.flush)
-        predictions[CASES[case].route] = predictions[f"/v2/models/{case}/infer"] = self
+        typed, model = CASES[case].route, f"/v2/models/{case}"
+        predictions[typed] = predictions[f"{model}/infer"] = self
+        endpoints[typed] = typed
+        for what in ("", "/ready", "/infer"):
+            endpoints[model + what] = endpoints[f"{model}/versions/{version}{what}"] = model + what
 
     def unanswer(self, status: int) -> None:
         """Count a request that got an error."""
@@ -127,7 +133,10 @@ class Predictions:
 
 
 class RequestMetrics:
-    """ASGI middleware: counts requests, how long they take and how they end."""
+    """ASGI middleware: counts requests, how long they take and how they end.
+
+    A path that nobody serves is counted as `other`: whoever asks for a thousand of them makes no thousand series.
+    """
 
     def __init__(self, app: ASGIApp, service: Any) -> None:
         self.app = app
@@ -135,10 +144,8 @@ class RequestMetrics:
         if service.bento is not None:
             name, version = service.bento.tag.name, service.bento.tag.version
         self.labels = {"service_name": name, "service_version": version, "runner_name": service.name}
-        self.in_progress: dict[str, int] = dict.fromkeys(endpoints(), 0)
+        self.in_progress: dict[str, int] = defaultdict(int)
         self.children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        for case in CASES.values():
-            self.metrics_of(case.route, 200), self.metrics_of(case.route, 500)  # so that a rate has a beginning
         flushes.append(self.flush)
 
     def metrics_of(self, endpoint: str, status: int) -> tuple[Counter, Histogram]:
@@ -150,7 +157,9 @@ class RequestMetrics:
         return found
 
     def flush(self) -> None:
-        """Hand over the requests in progress."""
+        """Hand over the requests in progress, and make the series whose first increase must not be missed."""
+        for endpoint in predictions:
+            self.metrics_of(endpoint, 200), self.metrics_of(endpoint, 500)
         for endpoint, count in self.in_progress.items():
             IN_PROGRESS.labels(endpoint=endpoint, **self.labels).set(count)
 
@@ -158,7 +167,7 @@ class RequestMetrics:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        endpoint = scope["path"] if scope["path"] in self.in_progress else "other"
+        endpoint = endpoints.get(scope["path"], "other")
         started = time.perf_counter()
         status = 500  # unless something is sent
 
@@ -178,12 +187,6 @@ class RequestMetrics:
             duration.observe(time.perf_counter() - started)
             if status >= 400 and endpoint in predictions:
                 predictions[endpoint].unanswer(status)
-
-
-def endpoints() -> list[str]:
-    """The paths that are counted by name; any other is counted as `other`."""
-    models = [f"/v2/models/{name}{what}" for name in CASES for what in ("", "/ready", "/infer")]
-    return [*(case.route for case in CASES.values()), *models, *HEALTH, "/", "/docs.json", "/metrics", "/v2", "other"]
 
 
 class MetricsPage:
