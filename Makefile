@@ -33,6 +33,9 @@ monitor: .venv/installed ## watch a running service with Prometheus and Alertman
 test: .venv/installed ## run every test that this machine can run, the notebooks among them
 	$(BIN)/pytest
 
+bench: models ## compare the service with other servers (SERVERS="flask limit": only those)
+	@$(BIN)/python -m benchmarks $(SERVERS)
+
 lint: .venv/installed ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

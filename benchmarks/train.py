@@ -1,11 +1,13 @@
-"""Train the model that the servers of this folder share, and keep it with joblib: `python benchmarks/train.py`."""
+"""Train the models that the servers of this folder share: `python benchmarks/train.py` keeps the ridge with joblib."""
 
 import os
 from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error
 from sklearn.model_selection import train_test_split
@@ -16,20 +18,32 @@ from slipway.cases import CASES
 from slipway.training.data import load
 
 MODEL = Path(os.environ.get("MODEL", Path(__file__).parents[1] / "build/benchmarks/house_price.joblib"))
+CASE = CASES["house_price"]
 WORDS = ["dwelling", "condition", "neighborhood"]
+STEPS = {
+    "ridge": (StandardScaler(), Ridge(alpha=10)),
+    "forest": ("passthrough", RandomForestRegressor(n_estimators=100, random_state=0)),
+}
+
+
+def split() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The sales to train on, and those to test on."""
+    return train_test_split(load(CASE.name), test_size=0.2, random_state=0)
+
+
+def fit(name: str, train: pd.DataFrame) -> TransformedTargetRegressor:
+    """One of the models, fitted: from the features of a house to its price in dollars."""
+    scale, regressor = STEPS[name]
+    numbers = [feature for feature in CASE.features if feature not in WORDS]
+    prepare = make_column_transformer((scale, numbers), (OneHotEncoder(handle_unknown="ignore"), WORDS))
+    model = TransformedTargetRegressor(make_pipeline(prepare, regressor), func=np.log, inverse_func=np.exp)
+    return model.fit(train[CASE.features], train[CASE.target])
 
 
 def main() -> None:
-    case = CASES["house_price"]
-    houses = load(case.name)
-    X_train, X_test, y_train, y_test = train_test_split(
-        houses[case.features], houses[case.target], test_size=0.2, random_state=0
-    )
-    numbers = [name for name in case.features if name not in WORDS]
-    prepare = make_column_transformer((StandardScaler(), numbers), (OneHotEncoder(handle_unknown="ignore"), WORDS))
-    ridge = make_pipeline(prepare, Ridge(alpha=10))
-    model = TransformedTargetRegressor(ridge, func=np.log, inverse_func=np.exp).fit(X_train, y_train)
-    print(f"mean absolute error ${mean_absolute_error(y_test, model.predict(X_test)):,.0f}")
+    train, test = split()
+    model = fit("ridge", train)
+    print(f"mean absolute error ${mean_absolute_error(test[CASE.target], model.predict(test[CASE.features])):,.0f}")
 
     MODEL.parent.mkdir(parents=True, exist_ok=True)
     joblib.dump(model, MODEL)

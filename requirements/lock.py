@@ -1,19 +1,27 @@
-"""Resolve the locks and `environment.yml` anew from `pyproject.toml`: `make lock`."""
+"""Resolve the locks and `environment.yml` anew from `pyproject.toml` and `requirements/*/*.in`: `make lock`."""
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+OLDEST_PYTHON = "3.11"
 PIN = re.compile(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;]+)(?: ; (.+?))? *\\?$", re.MULTILINE)
 
 
-def compile_lock(name: str, *options: str) -> None:
+def compile_lock(name: str, source: str, *options: str, constraints: str = "") -> None:
     """Write one lock: every package with its version and its files' hashes, for every platform, naming no index."""
-    command = ["uv", "pip", "compile", "pyproject.toml", "--quiet", "--universal", "--generate-hashes"]
+    command = [sys.executable, "-m", "uv", "pip", "compile", source, "--quiet", "--universal", "--generate-hashes"]
     command += ["--fork-strategy", "fewest", "--upgrade", "--custom-compile-command", "make lock"]
-    subprocess.run([*command, "--output-file", f"requirements/{name}", *options], cwd=ROOT, check=True)
+    command += ["--output-file", f"requirements/{name}", *options]
+    subprocess.run(command, cwd=ROOT, input=constraints, text=True, check=True)
+
+
+def pins(lock: str, *packages: str) -> str:
+    """The named packages of a lock, each with its version, as constraints of another."""
+    return "".join(f"{name}=={version}\n" for name, version, _ in PIN.findall(lock) if name in packages)
 
 
 def environment(lock: str) -> str:
@@ -33,8 +41,16 @@ def environment(lock: str) -> str:
 
 
 if __name__ == "__main__":
-    compile_lock("serving.txt")
-    compile_lock("course.txt", "--extra", "course", "--constraint", "requirements/serving.txt")
+    compile_lock("serving.txt", "pyproject.toml")
+    compile_lock("course.txt", "pyproject.toml", "--extra", "course", "--constraint", "requirements/serving.txt")
     lock = (HERE / "course.txt").read_text()
     (ROOT / "environment.yml").write_text(environment(lock))
     print(f"locked {len(PIN.findall(lock))} packages")
+
+    # environments of their own (environments.py); what is pickled here is unpickled there by the same scikit-learn
+    same = pins(lock, "scikit-learn")
+    for source in sorted(HERE.glob("*/*.in")):
+        name = source.relative_to(HERE)
+        options = ("--python-version", OLDEST_PYTHON, "--constraint", "-")
+        compile_lock(f"{name.with_suffix('.txt')}", f"requirements/{name}", *options, constraints=same)
+        print(f"locked {name.stem}")

@@ -1,20 +1,24 @@
 """Build the service's container image, and run it, with the engine that this machine has: `make image`.
 
 The commands are those a person would type, and each is printed before it runs. `python -m slipway.container serve` runs
-the image; with Docker and podman it is one command, which the build prints.
+the image; with Docker and podman it is one command, which the build prints. `deploy/Dockerfile` says what is in it.
 """
 
 import argparse
+import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 BENTO = "slipway:latest"
 IMAGE = "localhost/slipway:latest"
+DOCKERFILE = "deploy/Dockerfile"
+CONTEXT = Path("build/image")  # the folder with all that the engine sees of this machine
 ENTRYPOINT = "/home/bentoml/bento/env/docker/entrypoint.sh"
 
 
@@ -28,16 +32,23 @@ class Engine:
 
     name: Literal["docker", "podman", "buildah"]
 
-    def build(self, bento: str = BENTO, image: str = IMAGE) -> list[str]:
-        """The command that makes an image of a Bento."""
-        command = ["bentoml", "containerize", bento, "--image-tag", image]
-        if self.name == "podman":
-            command += ["--backend", "podman"]
+    def build(self, context: Path = CONTEXT, image: str = IMAGE) -> list[str]:
+        """The command that makes an image of the Bento in context/slipway.tar."""
+        command = [self.name, "build", "--file", DOCKERFILE, "--tag", image]
+        if self.name != "docker":
+            command += ["--format", "docker"]  # the other format has no HEALTHCHECK
         if self.name == "buildah":
             # no daemon and no network of its own: it works inside a container or a bare virtual machine, as root
-            command += ["--backend", "buildah", "--opt", "isolation=chroot", "--opt", "network=host"]
-            command += ["--opt", "format=docker"]
-        return command
+            command += ["--isolation", "chroot", "--network", "host", "--layers"]
+        return [*command, str(context)]
+
+    def megabytes(self, image: str = IMAGE) -> float:
+        """How large an image is, its base image included, as the engine counts."""
+        if self.name == "buildah":
+            [found] = json.loads(output([self.name, "images", "--json", image]))
+            number, unit = found["size"].split()
+            return float(number) * {"MB": 1, "GB": 1000}[unit]
+        return int(output([self.name, "image", "inspect", "--format", "{{.Size}}", image])) / 1e6
 
     def run(self, port: int, image: str = IMAGE) -> list[str]:
         """The command that serves an image on 127.0.0.1:port until it is stopped, as `inside` with `read_only`."""
@@ -65,7 +76,7 @@ class Engine:
         return [self.name, "run", "--rm", *options, *rights, "--entrypoint", program, image, *arguments]
 
 
-READ_ONLY = ["--read-only", "--tmpfs", "/tmp", "--env", "BENTOML_HOME=/tmp/bentoml"]
+READ_ONLY = ["--read-only", "--tmpfs", "/tmp"]
 IN_ITS_FILES = """
 mode=$1 user=$2
 shift 2
@@ -80,7 +91,7 @@ mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
 chroot --userspec="${user:-$(of_image .Docker.Config.User)}" "$root" env -i \
     $(of_image 'range .Docker.Config.Env}}{{println .}}{{end') \
-    HOME=/tmp BENTOML_HOME=/tmp/bentoml BENTOML_HOST=127.0.0.1 "$@" &
+    HOME=/tmp BENTOML_HOST=127.0.0.1 "$@" &
 child=$!
 trap 'kill "$child"' TERM INT
 status=0
@@ -108,6 +119,22 @@ def run(command: list[str]) -> None:
         raise ContainerError(f"`{shlex.join(command)}` failed: {error}") from error
 
 
+def output(command: list[str]) -> str:
+    """What a command prints. Raises ContainerError if it fails."""
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ContainerError(f"`{shlex.join(command)}` failed: {error}") from error
+
+
+def build(engine: Engine, bento: str = BENTO, image: str = IMAGE, context: Path = CONTEXT) -> None:
+    """Make an image of a Bento. Raises ContainerError if a command fails."""
+    context.mkdir(parents=True, exist_ok=True)
+    # an absolute path: BentoML takes a relative one for a path from the root
+    run(["bentoml", "export", bento, str(context.resolve() / "slipway.tar")])
+    run(engine.build(context, image))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the container image, or serve it on 127.0.0.1:3000.")
     parser.add_argument("action", choices=["build", "serve"], nargs="?", default="build")
@@ -119,12 +146,13 @@ def main() -> int:
         if action == "serve":
             os.execvp((command := engine.run(3000))[0], command)
         run(["bentoml", "build"])
-        run(engine.build())
+        build(engine)
+        size = engine.megabytes()
     except ContainerError as error:
         print(f"slipway: {error}", file=sys.stderr)
         return 1
     by_hand = "python -m slipway.container serve" if engine.name == "buildah" else shlex.join(engine.run(3000))
-    print(f"\nmade {IMAGE}. Run it, read-only and not as root:\n\n  {by_hand}")
+    print(f"\nmade {IMAGE}, {size:.0f} MB. Run it, read-only and not as root:\n\n  {by_hand}")
     return 0
 
 

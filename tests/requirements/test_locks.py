@@ -1,5 +1,6 @@
-"""The locks hold what they say, and `environment.yml` says the same."""
+"""The locks hold what they say, and `environment.yml` and the environments beside the course's say the same."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -10,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 LOCK = runpy.run_path(str(ROOT / "requirements" / "lock.py"))
 COURSE = (ROOT / "requirements" / "course.txt").read_text()
 SERVING = (ROOT / "requirements" / "serving.txt").read_text()
+LISTS = sorted((ROOT / "requirements").glob("*/*.in"))
+OTHERS = {listed.stem: listed.with_suffix(".txt").read_text() for listed in LISTS}
 
 
 def locked(text):
@@ -31,7 +34,7 @@ def test_the_serving_lock_is_part_of_the_course_lock():
     assert locked(SERVING) < locked(COURSE)
 
 
-@pytest.mark.parametrize("lock", [SERVING, COURSE], ids=["serving", "course"])
+@pytest.mark.parametrize("lock", [SERVING, COURSE, *OTHERS.values()], ids=["serving", "course", *OTHERS])
 def test_every_package_has_hashes_and_no_index_is_named(lock):
     requirements = [part for part in lock.split("\n") if part and not part.startswith((" ", "#"))]
     assert len(requirements) == len(locked(lock))
@@ -62,3 +65,16 @@ def test_a_missing_pin_is_seen():
 def test_the_bento_is_built_from_the_serving_lock():
     python = yaml.safe_load((ROOT / "bentofile.yaml").read_text())["python"]
     assert python == {"requirements_txt": "requirements/serving.txt", "lock_packages": False}
+
+
+@pytest.mark.parametrize("listed", LISTS, ids=OTHERS)
+def test_an_environment_beside_has_what_is_listed_for_it(listed):
+    lines = [line for line in listed.read_text().splitlines() if line and not line.startswith("#")]
+    names = {re.match(r"[\w-]+", line)[0] for line in lines}
+    assert names <= {name for name, _ in locked(OTHERS[listed.stem])}
+
+
+def test_what_is_pickled_is_unpickled_by_the_same_scikit_learn():
+    same = locked(LOCK["pins"](COURSE, "scikit-learn"))
+    pinned_by_others = {pin for lock in OTHERS.values() for pin in locked(lock) if pin[0] == "scikit-learn"}
+    assert pinned_by_others == same

@@ -1,0 +1,1 @@
+"""The locks, and the environments that are made from them."""
