@@ -51,5 +51,5 @@ def test_it_describes_the_one_error_shape(served):
     page = served.client.get("/docs.json").json()
     for case in CASES.values():
         responses = page["paths"][case.route]["post"]["responses"]
-        assert set(responses) == {"200", "400", "415", "500"}
+        assert set(responses) == {"200", "400", "401", "408", "413", "415", "429", "431", "500"}
     assert set(page["components"]["schemas"]["Error"]["required"]) == {"error", "detail", "request_id"}

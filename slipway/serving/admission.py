@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +17,9 @@ from slipway.serving.limits import (
     RETRY_AFTER,
 )
 from slipway.serving.request import is_of_health
+
+BYTES_A_ROUND = 64 << 10  # of bodies, that are worked on before the event loop looks for new ones
+BYTES_A_REQUEST = 1 << 10  # that the work for even the smallest one amounts to
 
 
 class RefusalError(Exception):
@@ -49,30 +53,71 @@ def check_head(scope: Scope) -> None:
         raise RefusalError(431, f"the headers are larger than {MOST_HEAD:,} bytes")
 
 
-class Admission:
-    """ASGI middleware: lets a request in once it is complete, and passes its body on in one piece.
+class Turns:
+    """Says when a request may be worked on: in order, some tens of milliseconds of work in a round of the event loop.
 
-    Before any work is done on it, the event loop gets a turn: so all that have arrived are counted, and those too many
-    are sent away at once instead of after a long wait.
+    Between two rounds the loop reads what has arrived: so all that have are counted, those too many are sent away at
+    once instead of after a long wait, and a probe is answered while a thousand large requests wait.
     """
+
+    def __init__(self) -> None:
+        self.room = BYTES_A_ROUND
+        self.waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.is_counting = False
+
+    async def mine(self, size: int) -> None:
+        """Wait for the turn of a request whose body has a size."""
+        loop = asyncio.get_running_loop()
+        if not self.is_counting:
+            self.is_counting = True
+            loop.call_soon(self.next_round, loop)
+        size += BYTES_A_REQUEST
+        if self.room > 0 and not self.waiting:
+            self.room -= size
+            await asyncio.sleep(0)
+        else:
+            turn = loop.create_future()
+            self.waiting.append((size, turn))
+            await turn
+
+    def next_round(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let in as many as there is room for."""
+        self.is_counting = bool(self.waiting) or self.room < BYTES_A_ROUND
+        self.room = BYTES_A_ROUND
+        while self.waiting and self.room > 0:
+            size, turn = self.waiting.popleft()
+            if not turn.done():  # or else its client is gone
+                self.room -= size
+                turn.set_result(None)
+        if self.is_counting:
+            loop.call_soon(self.next_round, loop)
+
+
+class Admission:
+    """ASGI middleware: lets a request in once it is complete and it is its turn, with its body in one piece."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self.turns = Turns()
         self.held = 0  # bytes of bodies
         self.waiting = 0  # requests that are complete
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_of_health(scope):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         body = bytearray()
         is_complete = False
         try:
             check_head(scope)
+            if is_of_health(scope):
+                await self.app(scope, receive, send)
+                return
             while not is_complete:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    return
+                    # nobody reads it, but without an answer BentoML would wait for one, and it would count as a failure
+                    raise RefusalError(408, "the client left before its request was complete")
                 chunk = message["body"]
                 body += chunk
                 self.held += len(chunk)
@@ -85,7 +130,7 @@ class Admission:
             if self.waiting > MOST_WAITING:
                 raise too_busy()
             arrived = time.monotonic()
-            await asyncio.sleep(0)
+            await self.turns.mine(len(body))
             if time.monotonic() - arrived > MOST_WAIT:
                 raise too_busy()
             await self.app(scope, again(bytes(body), receive), send)

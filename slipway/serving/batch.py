@@ -2,11 +2,13 @@
 
 from typing import Annotated, Any, Generic, Self, TypeVar, get_args
 
+import msgspec
 from bentoml.exceptions import InvalidArgument
 from pydantic import BaseModel, ConfigDict, FailFast, Field, SerializeAsAny, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from slipway.serving.keys import DuplicateKeyError, check_keys
-from slipway.serving.limits import MOST_RECORDS
+from slipway.serving.limits import MOST_RECORD, MOST_RECORDS
 from slipway.serving.record import Record, example
 
 MOST_PROBLEMS = 1_000  # of a body, that it is told
@@ -27,6 +29,42 @@ def example_results(schema: dict[str, Any], model: type[BaseModel]) -> None:
     schema["example"] = example(model) | {"results": [example(get_args(answer)[0])]}
 
 
+class RawBatch(msgspec.Struct, forbid_unknown_fields=True):
+    """A body of which no more is read than where its records begin and end."""
+
+    records: list[msgspec.Raw]
+
+
+RAW_BATCH = msgspec.json.Decoder(RawBatch)
+
+
+def check_sizes(body: bytes, title: str, fields: int) -> None:
+    """Raises ValidationError for too many records and for one too large, without a look at what they say.
+
+    Pydantic reads all of a record to list all that is wrong with it, several times over: a megabyte of unknown fields
+    would block the event loop for half a second.
+
+    fields: of a record
+    """
+    if body.count(b",") > 4 * MOST_RECORDS * fields:  # one to a field, and some that stand in words
+        raise invalid(title, ("records",), f"List should have at most {MOST_RECORDS} items of {fields} fields")
+    try:
+        records = RAW_BATCH.decode(body).records
+    except (ValueError, RecursionError) as error:
+        raise invalid(title, (), f"Invalid JSON, or not a list of records: {error}"[:300]) from None
+    if len(records) > MOST_RECORDS:
+        raise invalid(title, ("records",), f"List should have at most {MOST_RECORDS} items, not {len(records)}")
+    for position, record in enumerate(records):
+        if (size := len(bytes(record))) > MOST_RECORD:
+            raise invalid(title, ("records", position), f"A record should have at most {MOST_RECORD} bytes, not {size}")
+
+
+def invalid(title: str, where: tuple[int | str, ...], problem: str) -> ValidationError:
+    """A problem, in the shape of those that pydantic finds."""
+    said = PydanticCustomError("body", "{problem}", {"problem": problem})
+    return ValidationError.from_exception_data(title, [InitErrorDetails(type=said, loc=where, input=None)])
+
+
 class Batch(BaseModel, Generic[R]):
     """What to predict about."""
 
@@ -44,13 +82,16 @@ class Batch(BaseModel, Generic[R]):
         Raises ValidationError for the first record that is wrong, and InvalidArgument for a key that stands twice or
         too many problems to list.
         """
+        body = json_data.encode() if isinstance(json_data, str) else bytes(json_data)
+        if len(body) > MOST_RECORD:
+            (record,) = get_args(cls.model_fields["records"].annotation)
+            check_sizes(body, cls.__name__, len(record.model_fields))
         try:
             batch = super().model_validate_json(json_data, **options)
         except ValidationError as error:
             if error.error_count() > MOST_PROBLEMS:
                 raise InvalidArgument(f"the body has {error.error_count():,} problems") from None
             raise
-        body = json_data.encode() if isinstance(json_data, str) else bytes(json_data)
         try:
             check_keys(body, 1 + sum(len(record.model_fields_set) for record in batch.records))
         except DuplicateKeyError as error:

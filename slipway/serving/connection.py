@@ -1,7 +1,8 @@
 """One client's connection: what must be refused before there is a request that an application could refuse.
 
-uvicorn waits for ever for the rest of a request and collects headers without end. Its documented `http` setting takes a
-protocol class; BentoML leaves that at "auto", so `install` changes what "auto" names.
+uvicorn waits for ever for the rest of a request, collects headers without end, and keeps an answer for ever that its
+client does not read. Its documented `http` setting takes a protocol class; BentoML leaves that at "auto", so `install`
+changes what "auto" names.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import uvicorn.config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from slipway.serving.errors import new_request_id, raw_error
-from slipway.serving.limits import MOST_HEAD, RECEIVE_SECONDS
+from slipway.serving.limits import MOST_HEAD, RECEIVE_SECONDS, SEND_SECONDS
 
 LINGER_SECONDS = 1.0
 logger = logging.getLogger("bentoml.connection")
@@ -23,59 +24,26 @@ def install() -> None:
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Connection.__qualname__}"
 
 
-class JoinedWrites:
-    """A transport that sends a head together with the body after it.
-
-    uvicorn writes them apart, and each write is a system call: a tenth of what a small request costs.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._head = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send what was kept and this; or keep this, if nothing was, until the next write or turn of the event loop."""
-        if self._head:
-            self._transport.write(self._head + data)
-            self._head = b""
-        else:
-            self._head = data
-            self._loop.call_soon(self.flush)
-
-    def flush(self) -> None:
-        """Send what was kept."""
-        if self._head:
-            self._transport.write(self._head)
-            self._head = b""
-
-    def close(self) -> None:
-        """Send what was kept, and close."""
-        self.flush()
-        self._transport.close()
-
-
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection with a limit to the size of a head and to the time that a request may take to arrive.
+    """uvicorn's connection with a limit to the size of a head and to the time that a request or its answer may take.
 
     Bytes that are no HTTP, a head too large and a request too slow get an error in the one shape, and the connection is
-    closed.
+    closed; as is that of a client which does not read its answer.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.access_log = False  # BentoML silences it, but uvicorn would still put its lines together
         self.receiving_since: float | None = None  # None between requests: then uvicorn's keep-alive limit holds
-        self.head: int | None = 0  # bytes of the present head so far; None once it is complete
+        self.sending_since: float | None = None  # None unless an answer waits for the client to read it
+        self.is_head = True  # whether what arrives is a head: there is no request yet that could be answered
+        self.head = 0  # bytes of it so far; after a body, of the trailers
         self.refused = False
         self.timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected: its first request must be complete in time, too."""
-        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(transport)
         self.receiving_since = self.loop.time()
         self.timer = self.loop.call_later(RECEIVE_SECONDS, self.check_time)
 
@@ -91,38 +59,66 @@ class Connection(HttpToolsProtocol):
             return
         if self.receiving_since is None:
             self.receiving_since = self.loop.time()
-        if self.head is not None:
-            self.head += len(data)
+        self.head += len(data)
         super().data_received(data)
-        if self.head is not None and self.head > MOST_HEAD:
+        if self.head > MOST_HEAD:
             self.refuse(431, f"the headers are larger than {MOST_HEAD:,} bytes")
 
     def on_headers_complete(self) -> None:
-        """The head is complete; `Limits` judges it as a whole."""
-        self.head = None
-        super().on_headers_complete()
+        """The head is complete; `Admission` judges it as a whole."""
+        super().on_headers_complete()  # it raises an error if the URL is none
+        self.is_head = False
+        self.head = 0
+        self.headers = []  # what follows a body in chunks, nobody reads
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body; `Admission` judges its size."""
+        self.head = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is complete."""
         self.receiving_since = None
+        self.is_head = True
         self.head = 0
         super().on_message_complete()
+
+    def _should_upgrade(self) -> bool:
+        return False  # a WebSocket is no request: nothing here could refuse it in the one shape
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """The client is answered over HTTP, as if it had not asked for another protocol."""
 
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP."""
         self.refuse(400, "this is not HTTP/1.1")
 
+    def pause_writing(self) -> None:
+        """The client reads its answer more slowly than it is written."""
+        self.sending_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has read most of that."""
+        self.sending_since = None
+        super().resume_writing()
+
     def check_time(self) -> None:
-        """Send away who is too slow, and look again later."""
+        """Send away who is too slow, and look again when the next limit may be reached."""
+        now = self.loop.time()
         if self.transport.is_closing():  # yet not lost: the client does not read what it was sent
             self.transport.abort()
             return
-        now = self.loop.time()
-        since = now if self.receiving_since is None else self.receiving_since
-        if now - since >= RECEIVE_SECONDS:
+        if self.sending_since is not None and now - self.sending_since >= SEND_SECONDS:
+            logger.warning("closed: an answer was not read within %g seconds", SEND_SECONDS)
+            self.transport.abort()
+            return
+        if self.receiving_since is not None and now - self.receiving_since >= RECEIVE_SECONDS:
             self.refuse(408, f"the request was not complete within {RECEIVE_SECONDS:g} seconds")
-            since = now
-        self.timer = self.loop.call_at(since + RECEIVE_SECONDS, self.check_time)
+            self.receiving_since = None
+        receiving = now if self.receiving_since is None else self.receiving_since
+        sending = now if self.sending_since is None else self.sending_since
+        self.timer = self.loop.call_at(min(receiving + RECEIVE_SECONDS, sending + SEND_SECONDS), self.check_time)
 
     def refuse(self, status: int, error: str) -> None:
         """Answer for the application, and close the connection.
@@ -134,7 +130,9 @@ class Connection(HttpToolsProtocol):
         self.refused = True
         request_id = new_request_id()
         logger.warning("refused with %d, request %s: %s", status, request_id, error)
-        is_answered = self.head is None and self.cycle.response_started  # and the client goes on sending its body
-        if not is_answered:
+        if self.is_head and self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False  # requests before this one still wait: their answers, then uvicorn closes
+            return
+        if self.is_head or not (self.pipeline or self.cycle.response_started):
             self.transport.write(raw_error(status, error, request_id))
         self.loop.call_later(LINGER_SECONDS, self.transport.close)

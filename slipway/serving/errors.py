@@ -15,8 +15,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from slipway.serving import log
-from slipway.serving.request import header, is_of_protocol
+from slipway.serving.request import header, is_of_health, is_of_protocol
 
+logger = logging.getLogger("bentoml.request")
 MOST_PROBLEMS = 20
 REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
@@ -32,7 +33,7 @@ def problem(error: Mapping[str, Any]) -> dict[str, Any]:
         elif not location:
             where["field"] = "records"
     if location:
-        where["field"] = ".".join(map(str, location))
+        where["field"] = ".".join(map(str, location))[:100]
     return {**where, "problem": error["msg"]}
 
 
@@ -77,6 +78,13 @@ def error_body(status: int, body: bytes, request_id: str, *, of_protocol: bool =
     return json.dumps(told).encode()
 
 
+def report(scope: Scope, status: int, request_id: str, content: bytes) -> None:
+    """Put an error into the log that no exception put there: one line, whatever the client sent."""
+    path = scope["raw_path"][:200].decode("ascii")
+    said = json.dumps(json.loads(content)["error"])[:300]
+    logger.warning("%s %s refused with %d, request %s: %s", scope["method"], path, status, request_id, said)
+
+
 class ErrorShape:
     """ASGI middleware: gives every response an `X-Request-ID` and every error the one shape.
 
@@ -97,6 +105,7 @@ class ErrorShape:
         offered = header(scope, b"x-request-id")
         request_id = offered if offered and REQUEST_ID.fullmatch(offered) else new_request_id()
         log.request_id.set(request_id)
+        log.is_reported.set(False)
         failure: Message | None = None
         body = bytearray()
 
@@ -112,6 +121,8 @@ class ErrorShape:
                 if message.get("more_body", False):
                     return
                 content = error_body(failure["status"], bytes(body), request_id, of_protocol=is_of_protocol(scope))
+                if not log.is_reported.get() and not is_of_health(scope):
+                    report(scope, failure["status"], request_id, content)
                 headers = MutableHeaders(scope=failure)
                 headers["Content-Type"] = "application/json"
                 headers["Content-Length"] = str(len(content))

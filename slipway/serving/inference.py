@@ -8,11 +8,11 @@ of each record. What is refused is the same at both doors.
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slipway import __version__
@@ -21,9 +21,10 @@ from slipway.serving.keys import DuplicateKeyError, check_keys
 from slipway.serving.lifecycle import worker
 from slipway.serving.limits import MOST_RECORDS
 from slipway.serving.models import Models, Served
-from slipway.serving.request import is_of_protocol
+from slipway.serving.request import header, is_of_protocol
 
-Parameters = dict[str, str | bool | int | float] | UnsetType
+BINARY = b"inference-header-content-length"  # that of a body with binary tensors, an extension of Triton's and KServe's
+Parameters = Annotated[dict[str, str | bool | int | float], Meta(max_length=100)] | UnsetType
 
 
 class Input(Struct, forbid_unknown_fields=True):
@@ -44,21 +45,38 @@ class RequestedOutput(Struct, forbid_unknown_fields=True):
 
 
 class InferenceRequest(Struct, forbid_unknown_fields=True):
-    """The body of a request. Parameters ask for extensions; this server has none and may ignore them."""
+    """The body of a request. Parameters ask for extensions; this server has none and may ignore them.
+
+    The protocol has no `model_name` here, but KServe's client sends one.
+    """
 
     inputs: list[Input]
     id: str | UnsetType = UNSET
+    model_name: str | UnsetType = UNSET
     outputs: list[RequestedOutput] | UnsetType = UNSET
     parameters: Parameters = UNSET
 
+    def count_keys(self) -> int:
+        """How many keys were read, but for those of its inputs' parameters, which no client is known to send."""
+        count = 1 + 4 * len(self.inputs) + (self.id is not UNSET) + (self.model_name is not UNSET)
+        if self.parameters is not UNSET:
+            count += 1 + len(self.parameters)
+        if self.outputs is not UNSET:
+            count += 1 + len(self.outputs)
+            for output in self.outputs:
+                if output.parameters is not UNSET:
+                    count += 1 + len(output.parameters)
+        return count
+
 
 class ProtocolError(Exception):
-    """A request that cannot be answered: the status and the words for its client."""
+    """A request that cannot be answered: the status, the words for its client, and the methods that a 405 allows."""
 
-    def __init__(self, status: int, error: str) -> None:
+    def __init__(self, status: int, error: str, allow: str | None = None) -> None:
         super().__init__(error)
         self.status = status
         self.error = error
+        self.allow = allow
 
 
 class InferenceModel:
@@ -79,11 +97,10 @@ class InferenceModel:
             {"name": name, "datatype": self._datatypes[name], "shape": shape}
             for name, shape in self.served.model.output_shapes.items()
         ]
-        platform = "onnxruntime_onnx"
         return {
             "name": self.name,
             "versions": [self.version],
-            "platform": platform,
+            "platform": "onnx_onnxv1",  # one of the names that the protocol allows
             "inputs": inputs,
             "outputs": outputs,
         }
@@ -91,8 +108,11 @@ class InferenceModel:
     def infer(self, body: bytes) -> bytes:
         """The response to an inference request. Raises ProtocolError if it is not valid."""
         request = self._read(body)
+        if request.model_name is not UNSET and request.model_name != self.name:
+            raise ProtocolError(400, f"this is {self.name}, not {request.model_name[:100]!r}")
         tensors = self._tensors(request.inputs)
         wanted = self._wanted(request)
+        self._check_keys(body, request)
         outputs = self.served.run(tensors)
         response: dict[str, Any] = {"model_name": self.name, "model_version": self.version}
         if request.id is not UNSET:
@@ -110,14 +130,18 @@ class InferenceModel:
 
     def _read(self, body: bytes) -> InferenceRequest:
         try:
-            request = self._decoder.decode(body)
-            # what is optional is not counted: where it is used, the text is read again
-            check_keys(body, 1 + 4 * len(request.inputs) + (request.id is not UNSET))
-        except (msgspec.DecodeError, DuplicateKeyError, UnicodeDecodeError) as error:
+            return self._decoder.decode(body)
+        except ValueError as error:  # of msgspec, or of bytes that are no UTF-8
             raise ProtocolError(400, f"the body is not valid: {error}") from None
         except RecursionError:
             raise ProtocolError(400, "the body is not valid: it is nested too deeply") from None
-        return request
+
+    def _check_keys(self, body: bytes, request: InferenceRequest) -> None:
+        """Comes last: to read a body again takes long, unless its tensors and outputs are known to be right."""
+        try:
+            check_keys(body, request.count_keys())
+        except DuplicateKeyError as error:
+            raise ProtocolError(400, f"the body is not valid: {error}") from None
 
     def _tensors(self, inputs: list[Input]) -> dict[str, np.ndarray]:
         tensors: dict[str, np.ndarray] = {}
@@ -145,11 +169,13 @@ class InferenceModel:
     def _wanted(self, request: InferenceRequest) -> list[str]:
         if request.outputs is UNSET or not request.outputs:
             return list(self._datatypes)
-        wanted = [output.name for output in request.outputs]
-        for name in wanted:
-            if name not in self._datatypes:
-                raise ProtocolError(400, f"output {name[:100]!r} is none of {', '.join(self._datatypes)}")
-        return list(dict.fromkeys(wanted))
+        wanted: list[str] = []
+        for output in request.outputs:
+            if output.name not in self._datatypes or output.name in wanted:
+                what = "stands twice" if output.name in wanted else f"is none of {', '.join(self._datatypes)}"
+                raise ProtocolError(400, f"output {output.name[:100]!r} {what}")
+            wanted.append(output.name)
+        return wanted
 
 
 class OpenInference:
@@ -180,44 +206,65 @@ class OpenInference:
         if scope["type"] != "http" or not is_of_protocol(scope):
             await self.app(scope, receive, send)
             return
+        headers = [(b"content-type", b"application/json")]
         try:
             infer = self._infer.get(scope["path"])
-            if infer is None:
-                status, body = 200, msgspec.json.encode(self._about(scope["method"], scope["path"]))
-            elif scope["method"] != "POST":
-                raise ProtocolError(405, "POST an inference request here")
-            else:
+            if infer is not None and scope["method"] == "POST":
                 message = await receive()
-                status, body = 200, infer(message["body"])
+                try:
+                    status, body = 200, infer(message["body"])
+                except ProtocolError:
+                    if header(scope, BINARY) is not None:
+                        raise ProtocolError(415, "binary tensors are not read here: send JSON ones") from None
+                    raise
+            else:
+                status, body = 200, msgspec.json.encode(self._about(scope["method"], scope["path"]))
         except ProtocolError as error:
             status, body = error.status, msgspec.json.encode({"error": error.error})
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+            if error.allow is not None:
+                headers.append((b"allow", error.allow.encode()))
+        headers.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     def _about(self, method: str, path: str) -> dict[str, Any]:
-        """What a GET is answered. Raises ProtocolError if there is nothing at the path."""
-        if method not in ("GET", "HEAD"):
-            raise ProtocolError(405, "only GET is answered here")
-        match path.rstrip("/").split("/")[2:]:
-            case []:
-                return {"name": "slipway", "version": __version__, "extensions": []}
+        """What a GET is answered. Raises ProtocolError if there is nothing at the path, or something else to do."""
+        answer: dict[str, Any] | None = None
+        match path.split("/")[2:]:
+            case [] | [""]:
+                answer = {"name": "slipway", "version": __version__, "extensions": []}
             case ["health", "live"]:
-                return {"live": True}
+                answer = {"live": True}
             case ["health", "ready"]:
-                if not worker.is_ready:
-                    raise ProtocolError(503, "this worker is starting or stopping")
-                return {"ready": True}
+                answer = {"live": True, "ready": self._ready()}  # the protocol's text says live, its clients ask ready
             case ["models", name, *rest]:
-                model = self._models.get(name)
-                if model is None:
-                    raise ProtocolError(404, f"no model {name[:100]!r}: there is {', '.join(self._models)}")
-                if rest[:1] == ["versions"] and len(rest) > 1:
-                    if rest[1] != model.version:
-                        raise ProtocolError(404, f"{name} is served in version {model.version} alone")
-                    rest = rest[2:]
-                if rest == []:
-                    return model.metadata
-                if rest == ["ready"]:
-                    return {"name": name, "ready": worker.is_ready}
-        raise ProtocolError(404, "nothing is here: see /v2, /v2/health/ready, /v2/models/NAME")
+                answer = self._about_model(name, rest)
+        if answer is None:
+            raise ProtocolError(404, "nothing is here: see /v2, /v2/health/ready, /v2/models/NAME")
+        if method not in ("GET", "HEAD"):
+            raise ProtocolError(405, "only GET is answered here", allow="GET, HEAD")
+        return answer
+
+    def _about_model(self, name: str, rest: list[str]) -> dict[str, Any] | None:
+        model = self._models.get(name)
+        if model is None:
+            raise ProtocolError(404, f"no model {name[:100]!r}: there is {', '.join(self._models)}")
+        if rest[:1] == ["versions"] and len(rest) > 1:
+            if rest[1] != model.version:
+                raise ProtocolError(404, f"{name} is served in version {model.version} alone")
+            rest = rest[2:]
+        match rest:
+            case []:
+                return model.metadata
+            case ["ready"]:
+                return {"name": name, "ready": self._ready()}
+            case ["infer"]:
+                raise ProtocolError(405, "POST an inference request here", allow="POST")
+        return None
+
+    @staticmethod
+    def _ready() -> bool:
+        """True. Raises ProtocolError if this worker is not ready: clients look at the status alone."""
+        if not worker.is_ready:
+            raise ProtocolError(503, "this worker is starting or stopping")
+        return True

@@ -12,9 +12,11 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The object of some pairs. Raises DuplicateKeyError."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in found if names.count(name) > 1)
-        raise DuplicateKeyError(f"the key {twice[:100]!r} stands twice in the same object")
+        seen: set[str] = set()
+        for name, _ in pairs:  # once over them: a body may have a hundred thousand
+            if name in seen:
+                raise DuplicateKeyError(f"the key {name[:100]!r} stands twice in the same object")
+            seen.add(name)
     return found
 
 

@@ -34,6 +34,8 @@ class Worker:
         metrics.forget_the_dead()
         gc.collect()
         gc.freeze()  # what is loaded stays: the collector need not look at it again with each round
+        # nor at each 700 objects more, as it does by default: a large body has a hundred thousand, and no cycles
+        gc.set_threshold(50_000, 10, 10)
         # uvicorn's handler, which ends the server. It remains that of SIGINT: Ctrl+C does not wait.
         self._stop = signal.getsignal(signal.SIGTERM)
         self._loop = asyncio.get_running_loop()

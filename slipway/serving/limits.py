@@ -4,6 +4,7 @@ They are sized for records of some tens of fields on one core. What is refused f
 """
 
 MOST_RECORDS = 1_000  # in a request. 400 beyond: the event loop answers one request at a time, so none may be long
+MOST_RECORD = 16 << 10  # bytes of one record. 400 beyond
 MOST_BODY = 1 << 20  # bytes of a request's body. 413 beyond, as soon as that is known
 MOST_HEAD = 32 << 10  # bytes of a request line with its headers. 431 beyond
 MOST_HEADERS = 100  # 431 beyond
@@ -11,5 +12,6 @@ MOST_HELD = 64 << 20  # bytes of all bodies that a worker is receiving or has no
 MOST_WAITING = 1_024  # requests that a worker has accepted and not answered. 429 beyond
 MOST_WAIT = 2.0  # seconds that a request waits for its turn. 429 beyond: its client may have left
 RECEIVE_SECONDS = 8.0  # from a request's first byte to its last. 408 beyond, and the connection is closed
+SEND_SECONDS = 8.0  # that an answer, or what is left of it, waits for its client to read it. The connection is closed
 RETRY_AFTER = 1  # seconds, that a 429 asks its client to stay away
 ANSWER_SECONDS = 15.0  # for all of it. 504 beyond, from BentoML; the limits above come first

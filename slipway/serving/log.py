@@ -7,6 +7,7 @@ from bentoml.exceptions import BentoMLException
 from pydantic import ValidationError
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
+is_reported: ContextVar[bool] = ContextVar("is_reported", default=False)  # whether the log has what became of it
 
 
 def is_refusal(error: BaseException | None) -> bool:
@@ -23,6 +24,7 @@ class RequestLog(logging.Filter):
         """Rewrites the record; lets every one pass."""
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
+            is_reported.set(True)
             record.msg = f"{record.getMessage()}, request {request_id.get()}"
             record.args = None
             if is_refusal(error):

@@ -145,6 +145,7 @@ class RequestMetrics:
             name, version = service.bento.tag.name, service.bento.tag.version
         self.labels = {"service_name": name, "service_version": version, "runner_name": service.name}
         self.in_progress: dict[str, int] = defaultdict(int)
+        self.finished: dict[tuple[str, int], int] = defaultdict(int)
         self.children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         flushes.append(self.flush)
 
@@ -157,9 +158,12 @@ class RequestMetrics:
         return found
 
     def flush(self) -> None:
-        """Hand over the requests in progress, and make the series whose first increase must not be missed."""
+        """Hand over the requests, and make the series whose first increase must not be missed."""
         for endpoint in predictions:
             self.metrics_of(endpoint, 200), self.metrics_of(endpoint, 500)
+        finished, self.finished = self.finished, defaultdict(int)
+        for (endpoint, status), count in finished.items():
+            self.metrics_of(endpoint, status)[0].inc(count)
         for endpoint, count in self.in_progress.items():
             IN_PROGRESS.labels(endpoint=endpoint, **self.labels).set(count)
 
@@ -182,9 +186,8 @@ class RequestMetrics:
             await self.app(scope, receive, counted)
         finally:
             self.in_progress[endpoint] -= 1
-            total, duration = self.metrics_of(endpoint, status)
-            total.inc()
-            duration.observe(time.perf_counter() - started)
+            self.finished[endpoint, status] += 1
+            self.metrics_of(endpoint, status)[1].observe(time.perf_counter() - started)
             if status >= 400 and endpoint in predictions:
                 predictions[endpoint].unanswer(status)
 

@@ -11,8 +11,7 @@ from typing import Any
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from slipway import __version__
-from slipway.cases import CASES
+from slipway.serving.openapi import describe
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -22,6 +21,11 @@ PAGE = """<!DOCTYPE html>
 <title>Slipway</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="static_content/swagger-ui.css">
+<style>
+/* there is one server, and the errors have one shape: the answer and the first error show enough */
+.servers-title, .servers, .operation-servers, .opblock-section-request-body + .opblock-section { display: none }
+.response:not([data-code="200"], [data-code="400"]) .response-col_description > :not(:first-child) { display: none }
+</style>
 </head>
 <body>
 <div id="page"></div>
@@ -33,51 +37,6 @@ SwaggerUIBundle({url: "docs.json", dom_id: "#page", deepLinking: true, tryItOutE
 </body>
 </html>
 """
-DESCRIPTION = (
-    "The models of the course *Python machine learning in practice*. Each takes a list of records and answers with a "
-    "list of results, in the same order, and the version of the model that gave them. Open one and press *Execute*."
-)
-ERROR = {
-    "type": "object",
-    "required": ["error", "detail", "request_id"],
-    "properties": {
-        "error": {"type": "string", "example": "invalid request"},
-        "detail": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "record": {"type": "integer", "description": "which record, from 0", "example": 0},
-                    "field": {"type": "string", "description": "which of its fields", "example": "weight"},
-                    "problem": {"type": "string", "example": "Input should be a valid number"},
-                },
-            },
-        },
-        "request_id": {"type": "string", "example": "6f1c1c0f5c4b4d0d8a3f0f3b8f2a7d11"},
-    },
-}
-
-
-def describe(specification: dict[str, Any]) -> dict[str, Any]:
-    """BentoML's OpenAPI description with this service's own name, words and error shape."""
-    specification["info"] = {"title": "Slipway", "version": __version__, "description": DESCRIPTION}
-    specification["tags"] = [{"name": "Models"}, {"name": "Operation"}]
-    specification["components"]["schemas"]["Error"] = ERROR
-    said = {
-        400: "The request is not valid: the detail names record and field",
-        415: "The body is not JSON",
-        500: "The service failed: its log has the request id",
-    }
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    errors = {str(status): {"description": text, "content": content} for status, text in said.items()}
-    routes = {case.route for case in CASES.values()}
-    for route, methods in specification["paths"].items():
-        for method in methods.values():
-            method["tags"] = ["Models" if route in routes else "Operation"]
-            if route in routes:
-                method["summary"] = method.pop("description")
-                method["responses"] = {"200": method["responses"]["200"]} | errors
-    return specification
 
 
 class OpenAPIPage:

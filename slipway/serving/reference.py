@@ -55,9 +55,6 @@ class Bins:
 
     def count(self, column: np.ndarray) -> None:
         """Count the values of a column, of shape (n,) or (n, 1)."""
-        if column.size == 1:
-            self.counts[self.index(column.item())] += 1
-            return
         if self._words is not None or column.dtype == object:
             for value, times in Counter(column.ravel().tolist()).items():
                 self.counts[self.index(value)] += times
@@ -86,5 +83,9 @@ class Reference:
         for arrays in tensors:
             for name, array in arrays.items():
                 bins = self.bins.get(name)
-                if bins is not None:
+                if bins is None:
+                    continue
+                if array.size == 1:
+                    bins.counts[bins.index(array.item())] += 1
+                else:
                     bins.count(array)
