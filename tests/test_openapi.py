@@ -40,8 +40,6 @@ OF_BENTOML = {
 
 # What is found in our service.
 OF_OURS = {
-    # as above
-    ("UnsupportedMethodResponse", "TRACE /metrics"),
     # JSON Schema counts 3.0 as an integer. The service does not: a count with a point is somebody's mistake.
     ("RejectedPositiveData", "POST /v1/house-price"),
     # No schema can say that a shape fits its data and the other shapes, that no feature has two tensors, and which

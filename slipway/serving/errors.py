@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from slipway.serving import log
@@ -108,14 +109,16 @@ class ErrorShape:
         log.is_reported.set(False)
         failure: Message | None = None
         body = bytearray()
+        is_started = False
 
         async def shaped(message: Message) -> None:
-            nonlocal failure
+            nonlocal failure, is_started
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
                 if message["status"] >= 400:
                     failure = message
                     return
+                is_started = True
             elif failure is not None:
                 body.extend(message.get("body", b""))
                 if message.get("more_body", False):
@@ -130,4 +133,11 @@ class ErrorShape:
                 message = {"type": "http.response.body", "body": content}
             await send(message)
 
-        await self.app(scope, receive, shaped)
+        try:
+            await self.app(scope, receive, shaped)
+        except Exception:
+            logger.exception("%s %s failed", scope["method"], scope["path"][:200])
+            if is_started or failure is not None:
+                raise
+            # answered here: BentoML's time limit would wait for an answer, and the client with it
+            await JSONResponse({"error": "the service failed"}, 500)(scope, receive, shaped)

@@ -19,12 +19,12 @@ from slipway import __version__
 from slipway.serving.columns import ColumnError, columns
 from slipway.serving.keys import DuplicateKeyError, check_keys
 from slipway.serving.lifecycle import worker
-from slipway.serving.limits import MOST_RECORDS
+from slipway.serving.limits import MOST_PARAMETERS, MOST_RECORDS
 from slipway.serving.models import Models, Served
 from slipway.serving.request import header, is_of_protocol
 
 BINARY = b"inference-header-content-length"  # that of a body with binary tensors, an extension of Triton's and KServe's
-Parameters = Annotated[dict[str, str | bool | int | float], Meta(max_length=100)] | UnsetType
+Parameters = Annotated[dict[str, str | bool | int | float], Meta(max_length=MOST_PARAMETERS)] | UnsetType
 
 
 class Input(Struct, forbid_unknown_fields=True):

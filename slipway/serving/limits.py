@@ -5,6 +5,7 @@ They are sized for records of some tens of fields on one core. What is refused f
 
 MOST_RECORDS = 1_000  # in a request. 400 beyond: the event loop answers one request at a time, so none may be long
 MOST_RECORD = 16 << 10  # bytes of one record. 400 beyond
+MOST_PARAMETERS = 100  # of a tensor, an output or a request of the Open Inference Protocol. 400 beyond
 MOST_BODY = 1 << 20  # bytes of a request's body. 413 beyond, as soon as that is known
 MOST_HEAD = 32 << 10  # bytes of a request line with its headers. 431 beyond
 MOST_HEADERS = 100  # 431 beyond

@@ -24,7 +24,7 @@ from prometheus_client import (
     values,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from slipway.cases import CASES
@@ -199,8 +199,12 @@ class MetricsPage:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/metrics":
+        if scope["type"] != "http" or scope["path"] != "/metrics":
             await self.app(scope, receive, send)
+            return
+        if scope["method"] != "GET":
+            refusal = JSONResponse({"error": "only GET is answered here"}, 405, {"Allow": "GET"})
+            await refusal(scope, receive, send)
             return
         flush()
         registry = REGISTRY

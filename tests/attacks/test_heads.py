@@ -105,23 +105,30 @@ NO_HTTP = {
 
 
 @pytest.mark.parametrize("data", NO_HTTP.values(), ids=NO_HTTP)
-def test_what_is_no_http_gets_400_and_the_connection_is_closed(served, data):
-    with Wire(served) as wire:
-        answer = wire.ask(data)
-        check_error(served, answer, 400)
-        assert answer.headers["connection"] == "close"
-        assert wire.is_closed(3)
+def test_what_is_no_http_gets_400(served, data):
+    answer = ask(served, data)
+    check_error(served, answer, 400)
+    assert answer.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize("data", NO_HTTP.values(), ids=NO_HTTP)
-def test_what_is_no_http_after_a_request_leaves_that_its_answer(served, data):
+def test_what_is_no_http_leaves_the_requests_before_it_their_answers(served, data):
     with Wire(served) as wire:
         wire.send(question("typed") + question("second") + data)
         first, second = wire.answer(), wire.answer()
         assert [first.status, second.status] == [200, 200]
         assert "results" in first.json()
         assert "outputs" in second.json()
-        assert wire.is_closed(3)
+
+
+def test_what_is_no_http_closes_its_connection(served):
+    with contextlib.ExitStack() as stack:
+        wires = []
+        for data in NO_HTTP.values():
+            for before in (b"", question("typed") + question("second")):
+                wires.append(stack.enter_context(Wire(served)))
+                wires[-1].send(before + data)
+        assert all(wire.is_closed(3) for wire in wires)
 
 
 def test_what_is_no_http_after_an_answer_gets_400(served):

@@ -79,3 +79,15 @@ def test_a_client_may_choose_the_id():
 @pytest.mark.parametrize("unfit", ["a b", "x" * 129, '"', "é".encode()])
 def test_but_not_one_that_would_spoil_a_log(unfit):
     assert ask(PlainTextResponse("fine"), **{"X-Request-ID": unfit}).headers["x-request-id"] != unfit
+
+
+def test_an_exception_that_nobody_caught_is_a_500_at_once_with_its_trace_in_the_log(caplog):
+    async def broken(scope, receive, send):
+        raise KeyError("a bug")
+
+    answer = ask(broken)
+    assert answer.status_code == 500
+    assert set(answer.json()) == {"error", "detail", "request_id"}
+    assert "a bug" not in answer.text
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert isinstance(record.exc_info[1], KeyError)

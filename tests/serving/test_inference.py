@@ -260,8 +260,8 @@ def echo(monkeypatch):
     )
     case = Case("echo", Echoed, Echoed, "level", lambda outputs, card: [], {})
     monkeypatch.setitem(CASES, "echo", case)
-    monkeypatch.setattr(metrics, "flushes", [])
-    monkeypatch.setattr(metrics, "predictions", {})
+    for registry in ("flushes", "predictions", "endpoints"):  # where a model that is loaded enters itself
+        monkeypatch.setattr(metrics, registry, type(getattr(metrics, registry))())
     models = Models([])
     models.served["echo"] = Served(case, Model("echo:1", card, content))
     return door(models)

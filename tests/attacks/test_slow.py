@@ -1,0 +1,172 @@
+"""Clients that keep a connection without using it: they are sent away, and others are served meanwhile."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import Counter
+
+from wire import DOORS, Wire, ask, get, head, question, repeating, watching, workers
+
+from slipway.serving.limits import RECEIVE_SECONDS, SEND_SECONDS
+
+CLEARED = 10.0  # seconds, within which half a request is gone
+PROBE = 1.0  # seconds, that Kubernetes waits for a probe's answer before it counts a failure
+
+
+def halves(door):
+    """Beginnings of requests, and what each goes on with."""
+    path, _ = DOORS[door]
+    return [
+        (b"PO", b"S"),
+        (b"POST " + path.encode(), b"a"),
+        (head(path)[:-2], b"X"),
+        (head(path)[:-2] + b"X-Slow: ", b"a"),
+        (get("/livez")[:-2], b"X"),
+        (head(path, "Content-Length: 1000"), b" "),
+        (head(path, "Transfer-Encoding: chunked"), b"0"),
+        (question(door)[:-30], b" "),
+        (question(door, times=100)[:-1000], b" "),
+        (question(door) + question(door)[:-30], b" "),
+    ]
+
+
+async def trickle(port, begin, more):
+    """Send a byte a second; what came back until the connection was closed, and after how many seconds that was."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    started = time.monotonic()
+    writer.write(begin)
+
+    async def go_on():
+        with contextlib.suppress(OSError):
+            while True:
+                await asyncio.sleep(1)
+                writer.write(more)
+                await writer.drain()
+
+    going_on = asyncio.create_task(go_on())
+    try:
+        answer = await asyncio.wait_for(reader.read(), 3 * CLEARED)
+    finally:
+        going_on.cancel()
+        writer.close()
+    return answer, time.monotonic() - started
+
+
+async def trickles(port, halves):
+    return await asyncio.gather(*(trickle(port, begin, more) for begin, more in halves))
+
+
+def test_500_half_open_requests_are_cleared_while_others_are_served(served):
+    """The others send a request in two parts, and keep their connections for longer than one request may take."""
+    statuses = Counter()
+    half_open = [half for door in DOORS for half in halves(door)] * 25
+    with contextlib.ExitStack() as stack:
+        wires = {door: stack.enter_context(Wire(served)) for door in DOORS}
+
+        def others():
+            for door, wire in wires.items():
+                data = question(door)
+                wire.send(data[:-20])
+                time.sleep(0.01)
+                statuses[wire.ask(data[-20:]).status] += 1
+
+        longest = stack.enter_context(watching(served))
+        stack.enter_context(repeating(others))
+        answers = asyncio.run(trickles(served.client.base_url.port, half_open))
+    assert set(statuses) == {200}
+    assert statuses[200] > 100
+    assert longest() < PROBE
+    assert len(answers) == 500
+    assert max(seconds for _, seconds in answers) < CLEARED
+    for answer, _ in answers:
+        lines, _, body = answer[answer.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
+        assert lines.startswith(b"HTTP/1.1 408 "), answer
+        assert b"Connection: close" in lines
+        said = json.loads(body)
+        assert set(said) == {"error", "detail", "request_id"}
+        assert f"X-Request-ID: {said['request_id']}".encode() in lines
+        assert f"request {said['request_id']}" in served.log.read_text()
+
+
+def test_who_was_answered_before_the_end_of_the_body_is_sent_away_too(served):
+    answered_early = [
+        (head("/v1/fruit", "Content-Length: 100000000"), 413),
+        (head(DOORS["second"][0], "Content-Length: 100000000"), 413),
+        (head("/v1/fruit", "Content-Length: 1000", *["X: a"] * 200), 431),
+        (head("/livez", "Content-Length: 1000", method="GET"), 200),
+        (head("/v2/health/ready", "Content-Length: 1000", method="GET"), 200),
+    ]
+    answers = asyncio.run(trickles(served.client.base_url.port, [(begin, b" ") for begin, _ in answered_early * 10]))
+    for (answer, seconds), (_, status) in zip(answers, answered_early * 10, strict=True):
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert answer.count(b"HTTP/1.1 ") == 1, "a second answer to one request"
+        assert seconds < CLEARED
+
+
+def test_who_does_not_read_the_answers_is_sent_away_while_others_are_served(served):
+    """As many as would otherwise take every place that requests can wait in."""
+    asks = [get("/static_content/swagger-ui-bundle.js") * 10, question("second", times=1_000) * 100]
+    ports = set()
+    with contextlib.ExitStack() as stack:
+        for number in range(100):
+            wire = stack.enter_context(Wire(served, timeout=0.01, receive_buffer=2_048))
+            with contextlib.suppress(TimeoutError):  # the server stops reading, too
+                wire.send(asks[number % 2])
+            ports.add(wire.socket.getsockname()[1])
+        assert held(served, ports) > 90
+        deadline = time.monotonic() + RECEIVE_SECONDS + SEND_SECONDS + 2
+        while held(served, ports):
+            assert time.monotonic() < deadline, f"{held(served, ports)} are still there"
+            for door in DOORS:
+                assert ask(served, question(door)).status == 200
+            time.sleep(0.1)
+
+
+def held(server, ports):
+    """How many connections to clients on these ports the server has."""
+    each = [connection for worker in workers(server) for connection in worker.net_connections()]
+    return sum(connection.raddr.port in ports for connection in each if connection.raddr)
+
+
+def test_who_reads_slowly_gets_the_whole_answer(served):
+    with Wire(served, receive_buffer=2_048) as wire:
+        wire.send(get("/static_content/swagger-ui-bundle.js"))
+        lines = b"".join(iter(wire.file.readline, b"\r\n"))
+        size = int(lines.lower().partition(b"content-length: ")[2].split()[0])
+        read = 0
+        for _ in range(20):
+            read += len(wire.file.read(size // 20))
+            time.sleep(0.1)
+        assert read + len(wire.file.read(size - read)) == size
+
+
+def test_idle_connections_are_closed_and_take_no_place_from_others(served):
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(served)) for _ in range(1_500)]  # more than may wait for an answer
+        for wire in wires[::3]:
+            assert wire.ask(question("second")).status == 200
+        for door in DOORS:
+            assert ask(served, question(door)).status == 200
+        deadline = time.monotonic() + CLEARED
+        assert all(wire.is_closed(max(0.001, deadline - time.monotonic())) for wire in wires)
+
+
+def test_clients_that_leave_are_no_failures_of_the_service(served):
+    """Gone in the middle of a head, of a body, before an answer, and in the middle of one."""
+    for door in DOORS:
+        for data in (question(door)[:20], question(door)[:-5], question(door), question(door, times=1_000)):
+            for _ in range(20):
+                with Wire(served) as wire:
+                    wire.send(data)
+    metrics = ask(served, get("/metrics")).body.decode()
+    failed = [line for line in metrics.splitlines() if 'http_response_code="5' in line and "_total{" in line]
+    failed += [line for line in metrics.splitlines() if 'outcome="failed"' in line]
+    assert failed
+    assert {float(line.split()[-1]) for line in failed} == {0.0}
+
+
+def test_the_service_is_as_before(served):
+    for door in DOORS:
+        assert ask(served, question(door)).status == 200
+    assert "Traceback" not in served.log.read_text()
