@@ -22,9 +22,9 @@ OPTIONS = [
 ]
 
 # What BentoML gets wrong: found in `plain_service.py`, which has nothing of ours in front of it. `slipway.serving` has
-# mended all of it but the first.
+# mended all of it.
 OF_BENTOML = {
-    # With BentoML's metrics off there is no such page, but it stands in the description. Ours answers to GET alone.
+    # With BentoML's metrics off there is no such page, but it stands in the description.
     ("UnsupportedMethodResponse", "TRACE /metrics"),
     ("UndefinedStatusCode", "GET /metrics"),
     # The error's `detail` is described as a string, and is a list.

@@ -7,10 +7,11 @@ changes what "auto" names.
 
 import asyncio
 import logging
+from collections import deque
 from typing import Any
 
 import uvicorn.config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from slipway.serving.errors import new_request_id, raw_error
 from slipway.serving.limits import MOST_HEAD, RECEIVE_SECONDS, SEND_SECONDS
@@ -39,6 +40,7 @@ class Connection(HttpToolsProtocol):
         self.is_head = True  # whether what arrives is a head: there is no request yet that could be answered
         self.head = 0  # bytes of it so far; after a body, of the trailers
         self.refused = False
+        self.unanswered: deque[RequestResponseCycle] = deque()  # the requests of which the head is complete
         self.timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -51,6 +53,9 @@ class Connection(HttpToolsProtocol):
         """The client is gone, or was sent away."""
         if self.timer is not None:
             self.timer.cancel()
+        for cycle in self.unanswered:  # uvicorn would tell the last one alone, and the others would fail as they write
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -64,9 +69,16 @@ class Connection(HttpToolsProtocol):
         if self.head > MOST_HEAD:
             self.refuse(431, f"the headers are larger than {MOST_HEAD:,} bytes")
 
+    def on_message_begin(self) -> None:
+        """A request begins, perhaps with the last bytes of the one before."""
+        if self.receiving_since is None:
+            self.receiving_since = self.loop.time()
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         """The head is complete; `Admission` judges it as a whole."""
         super().on_headers_complete()  # it raises an error if the URL is none
+        self.unanswered.append(self.cycle)
         self.is_head = False
         self.head = 0
         self.headers = []  # what follows a body in chunks, nobody reads
@@ -82,6 +94,11 @@ class Connection(HttpToolsProtocol):
         self.is_head = True
         self.head = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The first of the requests is answered."""
+        self.unanswered.popleft()
+        super().on_response_complete()
 
     def _should_upgrade(self) -> bool:
         return False  # a WebSocket is no request: nothing here could refuse it in the one shape

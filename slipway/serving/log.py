@@ -17,6 +17,16 @@ def is_refusal(error: BaseException | None) -> bool:
     return isinstance(error, ValidationError)
 
 
+def reason(error: BaseException) -> str:
+    """Why a request was refused, in a line: of several problems the first, which names the record and the field."""
+    if not isinstance(error, ValidationError):
+        return str(error).splitlines()[0]
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))[:100]
+    more = f", and {error.error_count() - 1:,} more" if error.error_count() > 1 else ""
+    return f"{where}: {first['msg']}{more}" if where else f"{first['msg']}{more}"
+
+
 class RequestLog(logging.Filter):
     """Adds the request's id to what BentoML says of an exception, and cuts the trace of one that the client caused."""
 
@@ -28,7 +38,7 @@ class RequestLog(logging.Filter):
             record.msg = f"{record.getMessage()}, request {request_id.get()}"
             record.args = None
             if is_refusal(error):
-                record.msg += f": {str(error).splitlines()[0]}"
+                record.msg += f": {reason(error).encode('unicode_escape').decode()}"  # clients write no lines here
                 record.levelno, record.levelname = logging.WARNING, "WARNING"
                 record.exc_info = None
         return True

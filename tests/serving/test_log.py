@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from slipway.cases.fruit import Fruit
 from slipway.serving import log
+from slipway.serving.batch import Batch
 
 
 def logged(error):
@@ -54,3 +55,25 @@ def test_what_is_no_exception_passes_unchanged():
     record = logging.LogRecord("bentoml", logging.INFO, "", 0, "ready on %d", (3000,), None)
     assert log.RequestLog().filter(record)
     assert record.getMessage() == "ready on 3000"
+
+
+def test_a_refusal_names_the_record_and_the_field():
+    with pytest.raises(ValidationError) as caught:
+        Batch[Fruit].model_validate({"records": [{"weight": 152, "length": 71, "width": 73}]})
+    assert logged(caught.value).getMessage().endswith("request seven: records.0.colour: Field required")
+
+
+def test_of_many_problems_it_names_the_first_and_counts_the_rest():
+    with pytest.raises(ValidationError) as caught:
+        Fruit.model_validate({})
+    assert logged(caught.value).getMessage().endswith("weight: Field required, and 3 more")
+
+
+def test_a_client_cannot_write_a_line_of_its_own():
+    with pytest.raises(ValidationError) as caught:
+        Fruit.model_validate_json(
+            '{"weight": 152, "length": 71, "width": 73, "colour": "red", "\\n[ERROR] all is lost": 1}'
+        )
+    message = logged(caught.value).getMessage()
+    assert len(message.splitlines()) == 1
+    assert "all is lost" in message

@@ -1,0 +1,125 @@
+"""The end of a server: whoever asks until it says that it is not ready is answered, and then it is gone."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections import Counter
+
+import pytest
+from wire import DOORS, Wire, ask, get, question, workers
+
+from conftest import bentoml_serve
+
+DRAIN = 2.0
+READINESS = ["/readyz", "/v2/health/ready", "/v2/models/fruit/ready"]
+
+
+def options(number):
+    return {"BENTOML_CONFIG_OPTIONS": f"services.slipway.workers={number}"}
+
+
+def client(server, door, is_over, seen):
+    """Asks without a pause until it is over, on one connection for as long as the server keeps that."""
+    wire = None
+    while not is_over.is_set():
+        wire = wire or Wire(server)
+        try:
+            answer = wire.ask(question(door))
+            seen[answer.status] += 1
+            is_closing = answer.headers.get("connection") == "close"
+        except OSError as error:
+            seen[repr(error)] += 1
+            is_closing = True
+        if is_closing:
+            wire.__exit__()
+            wire = None
+    if wire is not None:
+        wire.__exit__()
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["one worker", "two workers"])
+def test_a_server_that_is_asked_to_end_answers_all_who_could_not_know(tmp_path, number):
+    with bentoml_serve(tmp_path / "log", SLIPWAY_DRAIN_SECONDS=str(DRAIN), **options(number)) as server:
+        processes = workers(server)
+        assert len(processes) == number
+        is_over, seen = threading.Event(), Counter()
+        clients = [threading.Thread(target=client, args=(server, door, is_over, seen)) for door in DOORS for _ in "12"]
+        with contextlib.ExitStack() as stack:
+            idle = [stack.enter_context(Wire(server)) for _ in range(4)]
+            for wire in idle:
+                assert wire.ask(question("typed")).headers.get("connection") != "close"
+            halves = {door: stack.enter_context(Wire(server)) for door in DOORS}
+            for door, wire in halves.items():
+                wire.send(question(door)[:-10])
+            for each in clients:
+                each.start()
+            while seen[200] < 50:
+                time.sleep(0.01)
+
+            told = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            while ask(server, get("/readyz")).status == 200:
+                assert time.monotonic() < told + DRAIN, "it never said that it is not ready"
+            before = seen[200]
+            while seen[200] < before + 50:  # those who have not seen it yet
+                time.sleep(0.01)
+            is_over.set()
+            for each in clients:
+                each.join()
+            assert set(seen) == {200}, seen
+
+            while ask(server, get("/readyz")).status == 200:  # of several workers, the other one
+                assert time.monotonic() < told + DRAIN
+            for path in READINESS:
+                assert ask(server, get(path)).status == 503
+            assert ask(server, get("/livez")).status == 200
+            for wire in idle:
+                answer = wire.ask(question("second"))
+                assert (answer.status, answer.headers["connection"]) == (200, "close")
+                assert wire.is_closed(1)
+            time.sleep(max(0.0, told + DRAIN / 2 - time.monotonic()))
+            for door, wire in halves.items():
+                assert wire.ask(question(door)[-10:]).status == 200
+                answer = ask(server, question(door))
+                assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert server.process.wait(DRAIN + 5) == 0
+        assert DRAIN <= time.monotonic() - told < DRAIN + 5
+        assert not any(process.is_running() for process in processes)
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_a_readiness_that_is_refused_has_the_one_shape(tmp_path):
+    """And who neither finishes a request, nor reads an answer, nor asks at all cannot keep the server from ending."""
+    with bentoml_serve(tmp_path / "log", SLIPWAY_DRAIN_SECONDS="1") as server, contextlib.ExitStack() as stack:
+        for data in (b"", b"PO", question("typed")[:-5], get("/static_content/swagger-ui-bundle.js") * 20):
+            wire = stack.enter_context(Wire(server, receive_buffer=2_048))
+            wire.send(data)
+        stack.enter_context(Wire(server)).ask(get("/livez"))
+        server.process.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        while (answer := ask(server, get("/readyz"))).status == 200:
+            assert time.monotonic() < told + 1
+        assert set(answer.json()) == {"error", "detail", "request_id"}
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        assert server.process.wait(20) == 0
+        assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]], ids=["Ctrl+C", "SIGTERM twice"]
+)
+def test_who_is_in_a_hurry_does_not_wait(tmp_path, signals):
+    with bentoml_serve(tmp_path / "log", SLIPWAY_DRAIN_SECONDS="60") as server, Wire(server) as wire:
+        assert wire.ask(get("/livez")).status == 200
+        processes = workers(server)
+        told = time.monotonic()
+        for number in signals:  # as from a terminal: to all of its foreground
+            server.process.send_signal(number)
+            for process in processes:
+                process.send_signal(number)
+            time.sleep(0.2)
+        server.process.wait(10)
+        assert time.monotonic() - told < 5
+        assert not any(process.is_running() for process in processes)
+        assert "Traceback" not in server.log.read_text()
