@@ -3,7 +3,7 @@
 A plain `bentoml serve` in this folder runs it, on the models of BentoML's own store.
 """
 
-from functools import cache
+from functools import cache, partial
 
 import bentoml
 
@@ -22,8 +22,6 @@ from slipway.serving.metrics import MetricsPage, RequestMetrics
 from slipway.serving.models import Models, NewestRelease, releases
 from slipway.serving.page import OpenAPIPage
 from slipway.serving.tokens import BearerTokens
-
-connection.install()
 
 
 @bentoml.service(
@@ -73,13 +71,14 @@ def models() -> Models:
 
 
 Slipway.models.extend(NewestRelease(case) for case in CASES)
-# what a request passes, in this order, before a method above sees it
-Slipway.add_asgi_middleware(RequestMetrics, service=Slipway)
-Slipway.add_asgi_middleware(Draining)
-Slipway.add_asgi_middleware(ErrorShape)
-Slipway.add_asgi_middleware(BearerTokens)
-Slipway.add_asgi_middleware(Admission)
-Slipway.add_asgi_middleware(JSONBodies)
-Slipway.add_asgi_middleware(OpenInference, models=models)
-Slipway.add_asgi_middleware(MetricsPage)
-Slipway.add_asgi_middleware(OpenAPIPage, service=Slipway)
+connection.install(  # what a request passes, in this order, before BentoML sees it
+    partial(RequestMetrics, service=Slipway),
+    Draining,
+    ErrorShape,
+    BearerTokens,
+    Admission,
+    JSONBodies,
+    partial(OpenInference, models=models),
+    MetricsPage,
+    partial(OpenAPIPage, service=Slipway),
+)

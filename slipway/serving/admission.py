@@ -74,7 +74,6 @@ class Turns:
         size += BYTES_A_REQUEST
         if self.room > 0 and not self.waiting:
             self.room -= size
-            await asyncio.sleep(0)
         else:
             turn = loop.create_future()
             self.waiting.append((size, turn))

@@ -1,4 +1,4 @@
-"""One client's connection: what must be refused before there is a request that an application could refuse.
+"""One client's connection: what must be refused before there is a request, and what every request passes first.
 
 uvicorn waits for ever for the rest of a request, collects headers without end, and keeps an answer for ever that its
 client does not read. Its documented `http` setting takes a protocol class; BentoML leaves that at "auto", so `install`
@@ -8,9 +8,12 @@ changes what "auto" names.
 import asyncio
 import logging
 from collections import deque
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, ClassVar
 
 import uvicorn.config
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from slipway.serving.errors import new_request_id, raw_error
@@ -20,9 +23,24 @@ LINGER_SECONDS = 1.0
 logger = logging.getLogger("bentoml.connection")
 
 
-def install() -> None:
-    """Make uvicorn speak HTTP through `Connection` in this process, from the next server that it starts."""
+def install(*layers: Callable[[ASGIApp], ASGIApp]) -> None:
+    """Make uvicorn speak HTTP through `Connection` in this process, from the next server that it starts.
+
+    layers: ASGI middlewares that stand before the application, the first outermost. So they cover all that BentoML
+        answers, its own errors and its time limit among it. Added to the service (`add_asgi_middleware`) they would
+        stand behind its tracing and that limit, which cost a small request more than they do, though both have
+        nothing to do with it.
+    """
+    Connection.layers = layers
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Connection.__qualname__}"
+
+
+@cache
+def behind_layers(app: ASGIApp) -> ASGIApp:
+    """An application with the layers before it: the same ones for all connections."""
+    for layer in reversed(Connection.layers):
+        app = layer(app)
+    return app
 
 
 class Connection(HttpToolsProtocol):
@@ -32,8 +50,11 @@ class Connection(HttpToolsProtocol):
     closed; as is that of a client which does not read its answer.
     """
 
+    layers: ClassVar[Sequence[Callable[[ASGIApp], ASGIApp]]] = ()
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.app = behind_layers(self.app)
         self.access_log = False  # BentoML silences it, but uvicorn would still put its lines together
         self.receiving_since: float | None = None  # None between requests: then uvicorn's keep-alive limit holds
         self.sending_since: float | None = None  # None unless an answer waits for the client to read it

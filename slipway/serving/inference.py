@@ -179,11 +179,7 @@ class InferenceModel:
 
 
 class OpenInference:
-    """ASGI middleware that answers whatever lies under `/v2`, and leaves all else to the service.
-
-    As a middleware it stands before the service's own routing; as a mounted app, behind it, each request takes a sixth
-    longer.
-    """
+    """ASGI middleware that answers whatever lies under `/v2`, and leaves all else to the service."""
 
     def __init__(self, app: ASGIApp, models: Callable[[], Models]) -> None:
         """models: returns the loaded models, from when the service is ready"""

@@ -13,6 +13,10 @@ from slipway.serving import metrics
 
 ORPHAN_SECONDS = 1.0
 VARIABLE = "SLIPWAY_DRAIN_SECONDS"
+SUPERVISOR = "SLIPWAY_SUPERVISOR"  # by which the workers learn the supervisor's process id
+
+if metrics.SHARED not in os.environ:  # it is no worker, but perhaps a supervisor
+    os.environ[SUPERVISOR] = str(os.getpid())
 
 
 def drain_seconds() -> float:
@@ -51,8 +55,10 @@ class Worker:
         self._loop.call_soon_threadsafe(self._loop.call_later, wait, self._stop, number, frame)
 
     async def watch_supervisor(self) -> None:
-        """Stop when the supervisor is gone: nobody else could stop or restart this worker."""
-        supervisor = os.getppid()
+        """Stop when the supervisor is gone, perhaps even before this worker was ready: nobody else could stop it."""
+        supervisor = int(os.environ.get(SUPERVISOR, os.getppid()))
+        if supervisor == os.getpid():  # started by hand, without one
+            return
         while os.getppid() == supervisor:
             await asyncio.sleep(ORPHAN_SECONDS)
         self.is_ready = False

@@ -173,8 +173,12 @@ def check_error(server: Any, answer: Answer, status: int, door: str = "typed") -
 
 def workers(server: Any) -> list[psutil.Process]:
     """The processes that answer."""
-    children = psutil.Process(server.process.pid).children(recursive=True)
-    return [child for child in children if "_bentoml_impl.worker.service" in child.cmdline()]
+    found = []
+    for child in psutil.Process(server.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # one that was killed a moment ago
+            if "_bentoml_impl.worker.service" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def memory(server: Any) -> int:
