@@ -6,6 +6,7 @@ A plain `bentoml serve` in this folder runs it, on the models of BentoML's own s
 from functools import cache, partial
 
 import bentoml
+from bentoml.exceptions import BentoMLException
 
 from slipway.cases import CASES
 from slipway.cases.fruit import Fruit, Kind
@@ -38,7 +39,10 @@ class Slipway:
     """The models of the course *Python machine learning in practice*."""
 
     def __init__(self) -> None:
-        self.models = models()
+        try:
+            self.models = models()
+        except BentoMLException as error:
+            worker.give_up(error)
 
     @bentoml.on_deployment
     def verify() -> None:

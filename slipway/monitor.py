@@ -208,7 +208,8 @@ def main() -> int:
     options = parser.parse_args()
     pace = f"An hour of the rules lasts {faster('1h', options.speed)} here." if options.speed != 1 else ""
     token = os.environ.get("SLIPWAY_TOKENS", "").split(",")[0].strip()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # both, also where a shell started this in the background
+        signal.signal(number, signal.default_int_handler)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="slipway-monitor-") as folder,

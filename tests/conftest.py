@@ -26,7 +26,8 @@ def free_port() -> int:
 def bentoml_build(**environment: str) -> str:
     """`bentoml build`; the tag of the new Bento."""
     command = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
-    built = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True)
+    environment = os.environ | {"FORCE_COLOR": ""} | environment  # a tag with a colour is none
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return built.stdout.strip().splitlines()[-1].removeprefix("__tag__:")
 
 

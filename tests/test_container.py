@@ -27,7 +27,8 @@ def image(engine, tmp_path_factory):
         patch.chdir(ROOT)
         build(engine, bentoml_build(), IMAGE, tmp_path_factory.mktemp("image"))
     yield IMAGE
-    subprocess.run([engine.name, "rmi", IMAGE], check=True)
+    # it fails where another test runs a container of an image with the same content, and is then left to that one
+    subprocess.run([engine.name, "rmi", IMAGE], check=False, capture_output=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,17 @@
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from slipway.serving import metrics
 
+logger = logging.getLogger("bentoml.lifecycle")
 ORPHAN_SECONDS = 1.0
 VARIABLE = "SLIPWAY_DRAIN_SECONDS"
 SUPERVISOR = "SLIPWAY_SUPERVISOR"  # by which the workers learn the supervisor's process id
@@ -63,6 +65,17 @@ class Worker:
             await asyncio.sleep(ORPHAN_SECONDS)
         self.is_ready = False
         os.kill(os.getpid(), signal.SIGINT)
+
+
+    def give_up(self, error: Exception) -> NoReturn:
+        """End the service, with one line: a worker cannot start, and would be started again for ever.
+
+        That is so where the model files were spoilt after the service started, and a worker has died since. The other
+        workers finish what they have; the next start of the service fails with the same line.
+        """
+        logger.error("the service ends: %s", error)
+        os.kill(os.getppid(), signal.SIGTERM)
+        os._exit(1)
 
 
 worker = Worker()

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 from test_start import newest, start
+from wire import workers
+
+from conftest import bentoml_serve
 
 
 def cut(path):
     path.write_bytes(path.read_bytes()[:-100])
-
-
-def empty(path):
-    path.write_bytes(b"")
 
 
 def flip_one_bit(path):
@@ -24,11 +23,8 @@ def flip_one_bit(path):
 
 DAMAGES = {
     "a truncated model": ("model.onnx", cut),
-    "an empty model": ("model.onnx", empty),
     "one bit of a model": ("model.onnx", flip_one_bit),
-    "no model": ("model.onnx", Path.unlink),
     "a truncated card": ("card.json", cut),
-    "no card": ("card.json", Path.unlink),
 }
 
 
@@ -42,3 +38,19 @@ def test_a_damaged_release_ends_the_start_with_one_line(tmp_path, file, damage):
     assert len(said) == 1
     assert f"house_price:{release.name}: " in said[0]
     assert file in said[0]
+
+
+def test_a_release_damaged_while_it_is_served_ends_the_service_when_a_worker_must_be_replaced(tmp_path):
+    """A worker that cannot load its model would be started again for ever."""
+    home = tmp_path / "spoilt"
+    shutil.copytree(Path(os.environ["BENTOML_HOME"]) / "models", home / "models")
+    with bentoml_serve(tmp_path / "log", BENTOML_HOME=str(home)) as server:
+        release = newest(home, "fruit")
+        flip_one_bit(release / "model.onnx")
+        (worker,) = workers(server)
+        worker.kill()
+        server.process.wait(60)  # the supervisor looks for dead workers every ten seconds
+        said = [line for line in server.log.read_text().splitlines() if "the service ends" in line]
+    assert len(said) == 1
+    assert f"fruit:{release.name}: model.onnx is not the file that was released" in said[0]
+    assert "Traceback" not in server.log.read_text()

@@ -181,6 +181,14 @@ def workers(server: Any) -> list[psutil.Process]:
     return found
 
 
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended, be it that nobody has asked yet how."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def memory(server: Any) -> int:
     """Bytes of memory that the server's processes hold."""
     total = 0
