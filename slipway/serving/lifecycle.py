@@ -66,7 +66,6 @@ class Worker:
         self.is_ready = False
         os.kill(os.getpid(), signal.SIGINT)
 
-
     def give_up(self, error: Exception) -> NoReturn:
         """End the service, with one line: a worker cannot start, and would be started again for ever.
 
