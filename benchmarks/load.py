@@ -14,7 +14,7 @@ import httptools
 import uvloop
 
 WARM_SECONDS = 0.25
-PATIENCE_SECONDS = 60  # for the answers that are still to come when a slice is over
+PATIENCE_SECONDS = 60.0  # for the answers that are still to come when a slice is over
 
 
 @dataclass
