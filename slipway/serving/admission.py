@@ -115,7 +115,7 @@ class Admission:
             while not is_complete:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    # nobody reads it, but without an answer BentoML would wait for one, and it would count as a failure
+                    # nobody reads it, but without an answer the request would count as the service's failure
                     raise RefusalError(408, "the client left before its request was complete")
                 chunk = message["body"]
                 body += chunk

@@ -139,5 +139,5 @@ class ErrorShape:
             logger.exception("%s %s failed", scope["method"], scope["path"][:200])
             if is_started or failure is not None:
                 raise
-            # answered here: BentoML's time limit would wait for an answer, and the client with it
+            # answered here: uvicorn's own answer has neither the shape nor the request's id
             await JSONResponse({"error": "the service failed"}, 500)(scope, receive, shaped)
