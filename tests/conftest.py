@@ -6,13 +6,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psutil
 import pytest
+
+from slipway.serving.case import Case
 
 ROOT = Path(__file__).parents[1]
 
@@ -93,3 +97,29 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The service on the tests' model store."""
     with bentoml_serve(tmp_path_factory.mktemp("served") / "log") as server:
         yield server
+
+
+def workers(server: Server) -> list[psutil.Process]:
+    """The processes of a server that answer."""
+    found = []
+    for child in psutil.Process(server.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # one that was killed a moment ago
+            if "_bentoml_impl.worker.service" in child.cmdline():
+                found.append(child)
+    return found
+
+
+DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
+
+
+def tensors(case: Case, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Records of a case as the inputs of the Open Inference Protocol."""
+    return [
+        {
+            "name": name,
+            "shape": [len(records), 1],
+            "datatype": DATATYPES[rule["type"]],
+            "data": [record[name] for record in records],
+        }
+        for name, rule in case.record.model_json_schema()["properties"].items()
+    ]

@@ -20,9 +20,9 @@ from wire import (
     records,
     tensors,
     watching,
-    workers,
 )
 
+from conftest import workers
 from slipway.serving.limits import MOST_BODY, MOST_RECORDS
 
 BLOCKED = 0.1  # seconds, that the event loop may stand still for any one request

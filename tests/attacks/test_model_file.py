@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from test_start import newest, start
-from wire import workers
 
-from conftest import bentoml_serve
+from conftest import bentoml_serve, workers
 
 
 def cut(path):

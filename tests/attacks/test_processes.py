@@ -6,9 +6,9 @@ import socket
 import time
 from collections import Counter
 
-from wire import DOORS, Wire, ask, get, is_gone, question, repeating, workers
+from wire import DOORS, Wire, ask, get, is_gone, question, repeating
 
-from conftest import bentoml_serve
+from conftest import bentoml_serve, workers
 from slipway.serving.metrics import FLUSH_SECONDS
 
 STARTS = 10.0  # seconds, that a worker takes to start on a busy machine

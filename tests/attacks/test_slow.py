@@ -7,8 +7,9 @@ import time
 from collections import Counter
 
 import pytest
-from wire import DOORS, Wire, ask, get, head, question, repeating, watching, workers
+from wire import DOORS, Wire, ask, get, head, question, repeating, watching
 
+from conftest import workers
 from slipway.serving.limits import RECEIVE_SECONDS, SEND_SECONDS
 
 CLEARED = 10.0  # seconds, within which half a request is gone

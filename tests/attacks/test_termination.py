@@ -6,9 +6,9 @@ import time
 from collections import Counter
 
 import pytest
-from wire import DOORS, Wire, ask, get, is_gone, question, repeating, workers
+from wire import DOORS, Wire, ask, get, is_gone, question, repeating
 
-from conftest import bentoml_serve
+from conftest import bentoml_serve, workers
 
 DRAIN = 2.0
 READINESS = ["/readyz", "/v2/health/ready", "/v2/models/fruit/ready"]

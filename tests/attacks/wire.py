@@ -171,16 +171,6 @@ def check_error(server: Any, answer: Answer, status: int, door: str = "typed") -
     assert len(log_lines(server, request_id)) == 1
 
 
-def workers(server: Any) -> list[psutil.Process]:
-    """The processes that answer."""
-    found = []
-    for child in psutil.Process(server.process.pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # one that was killed a moment ago
-            if "_bentoml_impl.worker.service" in child.cmdline():
-                found.append(child)
-    return found
-
-
 def is_gone(process: psutil.Process) -> bool:
     """Whether a process has ended, be it that nobody has asked yet how."""
     try:

@@ -18,6 +18,7 @@ from sklearn.model_selection import train_test_split
 from starlette.responses import PlainTextResponse
 from strategies import records
 
+from conftest import tensors
 from slipway.cases import CASES
 from slipway.serving import admission, metrics
 from slipway.serving.admission import Admission
@@ -34,23 +35,8 @@ from slipway.serving.tokens import BearerTokens
 from slipway.training.data import load
 
 JSON = {"Content-Type": "application/json"}
-DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
 APPLE = example(CASES["fruit"].record)
 INFER = "/v2/models/fruit/infer"
-
-
-def tensors(case, rows):
-    """The inputs for records of a case."""
-    properties = case.record.model_json_schema()["properties"]
-    return [
-        {
-            "name": name,
-            "shape": [len(rows), 1],
-            "datatype": DATATYPES[rule["type"]],
-            "data": [row[name] for row in rows],
-        }
-        for name, rule in properties.items()
-    ]
 
 
 FRUIT = tensors(CASES["fruit"], [APPLE])

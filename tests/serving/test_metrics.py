@@ -9,17 +9,12 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import bentoml_serve, free_port, running
+from conftest import bentoml_serve, free_port, running, tensors
 from slipway.cases import CASES
 from slipway.serving.record import example
 
 HOUSE, APPLE = example(CASES["house_price"].record), example(CASES["fruit"].record)
-FRUIT_COLUMNS = {
-    "inputs": [
-        {"name": name, "shape": [2], "datatype": "BYTES" if name == "colour" else "FP64", "data": [value, value]}
-        for name, value in APPLE.items()
-    ]
-}
+FRUIT_COLUMNS = {"inputs": tensors(CASES["fruit"], [APPLE] * 2)}
 
 
 def samples(server):

@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 
-from conftest import bentoml_serve, free_port
+from conftest import bentoml_serve, free_port, tensors, workers
 from slipway.cases import CASES
 from slipway.serving import prediction_log
 from slipway.serving.record import example
@@ -31,26 +30,13 @@ def logged(tmp_path_factory):
         yield server, home / "predictions"
 
 
-def tensors(case, records):
-    datatypes = {float: "FP64", int: "INT64"}
-    return [
-        {
-            "name": name,
-            "shape": [len(records), 1],
-            "datatype": datatypes.get(field.annotation, "BYTES"),
-            "data": [record[name] for record in records],
-        }
-        for name, field in CASES[case].record.model_fields.items()
-    ]
-
-
 def test_both_doors_write_a_row_for_each_record_with_the_request_s_id(logged):
     server, folder = logged
     houses = [HOUSE | {"living_area": area} for area in (900.0, 1800.0)]
     answer = server.client.post("/v1/house-price", json={"records": houses}, headers={"X-Request-ID": "typed-1"}).json()
     server.client.post(
         "/v2/models/house_price/infer",
-        json={"inputs": tensors("house_price", houses)},
+        json={"inputs": tensors(CASES["house_price"], houses)},
         headers={"X-Request-ID": "columns-1"},
     )
     rows = read(folder, "house_price")
@@ -118,20 +104,15 @@ def test_on_a_full_disk_requests_are_answered_and_the_rows_lost_are_counted(tmp_
         assert lost_rows(server) == 0
         (file,) = (folder / "fruit").glob("*.jsonl")
         size = file.stat().st_size
-        resource.prlimit(worker, resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
         for _ in range(3):
             assert server.client.post("/v1/fruit", json=hundred).status_code == 200
         assert lost_rows(server) == 300
-        resource.prlimit(worker, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         assert server.client.post("/v1/fruit", json=hundred).status_code == 200
         assert len(read(folder, "fruit")) == 200, "half a row was left, or none was written again"
         assert lost_rows(server) == 300
         assert server.log.read_text().count("rows of the prediction log are lost") == 1
-
-
-def workers(server):
-    processes = psutil.Process(server.process.pid).children(recursive=True)
-    return [each.pid for each in processes if "_bentoml_impl.worker.service" in " ".join(each.cmdline())]
 
 
 def test_a_folder_that_cannot_be_written_ends_the_start_with_one_line(tmp_path):
