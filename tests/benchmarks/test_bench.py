@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ import joblib
 import pytest
 
 from benchmarks import __main__ as bench
+from benchmarks import load
 from benchmarks.load import measure, post
 from benchmarks.measure import Measured, middle, rotations
 from benchmarks.models import Trained
@@ -125,6 +127,14 @@ def test_the_load_counts_errors_and_lost_connections_and_goes_on():
     assert seen.asked == EveryThird.number > 10
     assert abs(seen.errors - seen.asked * 2 / 3) <= 1
     assert 0 < len(seen.latencies) < seen.asked / 3
+
+
+def test_a_request_that_is_never_answered_is_an_error_and_ends_nothing(monkeypatch):
+    monkeypatch.setattr(load, "PATIENCE_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel takes the connections, nobody reads them
+        seen = measure(silent.getsockname()[1], [post("/", b"{}")], 2, 0.3)
+    assert seen.errors == seen.asked >= 4
+    assert not seen.latencies
 
 
 def test_a_figure_is_the_median_of_its_slices_but_every_error_counts():
