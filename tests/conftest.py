@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from slipway.serving.case import Case
+from slipway.serving.feature import features
 
 ROOT = Path(__file__).parents[1]
 
@@ -109,17 +110,13 @@ def workers(server: Server) -> list[psutil.Process]:
     return found
 
 
-DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
-
-
 def tensors(case: Case, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Records of a case as the inputs of the Open Inference Protocol."""
-    return [
-        {
-            "name": name,
-            "shape": [len(records), 1],
-            "datatype": DATATYPES[rule["type"]],
-            "data": [record[name] for record in records],
-        }
-        for name, rule in case.record.model_json_schema()["properties"].items()
-    ]
+    inputs = []
+    for name, feature in features(case.record).items():
+        data, width = [record[name] for record in records], 1
+        if feature.is_list:
+            width = max(map(len, data))
+            data = [value for values in data for value in values + [0] * (width - len(values))]
+        inputs.append({"name": name, "shape": [len(records), width], "datatype": feature.datatype, "data": data})
+    return inputs

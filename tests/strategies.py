@@ -1,26 +1,39 @@
 """Hypothesis strategies made from the cases' own schemas."""
 
-from typing import Literal, get_args, get_origin
+import math
 
-import annotated_types as limits
 from hypothesis import strategies as st
 
 from slipway.serving.case import Case
+from slipway.serving.feature import Feature, features
 
 
-def value(field):
-    """Any value that a field of a record allows, the ends of its range among them."""
-    if get_origin(field.annotation) is Literal:
-        return st.sampled_from(get_args(field.annotation))
-    low = next(m.ge for m in field.metadata if isinstance(m, limits.Ge))
-    below = next((m.lt for m in field.metadata if isinstance(m, limits.Lt)), None)
-    high = below if below is not None else next(m.le for m in field.metadata if isinstance(m, limits.Le))
-    if field.annotation is int:
+def value(feature: Feature):
+    """Any value that a feature may have, the ends of its range among them."""
+    rule = feature.rule
+    if "enum" in rule:
+        return st.sampled_from(rule["enum"])
+    low, high = rule["minimum"], rule.get("maximum", rule.get("exclusiveMaximum"))
+    if feature.datatype == "INT64":
         return st.integers(low, high)
-    return st.floats(low, high, exclude_max=below is not None)
+    known = st.floats(low, math.nextafter(high, low) if "maximum" not in rule else high)
+    return st.none() | known if feature.is_nullable else known
+
+
+@st.composite
+def record(draw, case: Case):
+    """A valid record. Its lists of several lengths have the same one."""
+    share = draw(st.floats(0, 1))
+    found = {}
+    for name, feature in features(case.record).items():
+        if feature.is_list:
+            size = feature.least + round(share * (feature.most - feature.least))
+            found[name] = draw(st.lists(value(feature), min_size=size, max_size=size))
+        else:
+            found[name] = draw(value(feature))
+    return found
 
 
 def records(case: Case):
     """Lists of 1 to 20 valid records."""
-    fields = {name: value(field) for name, field in case.record.model_fields.items()}
-    return st.lists(st.fixed_dictionaries(fields), min_size=1, max_size=20)
+    return st.lists(record(case), min_size=1, max_size=20)

@@ -7,6 +7,7 @@ from bentoml.exceptions import InvalidArgument
 from pydantic import BaseModel, ConfigDict, FailFast, Field, SerializeAsAny, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from slipway.serving.feature import features
 from slipway.serving.keys import DuplicateKeyError, check_keys
 from slipway.serving.limits import MOST_RECORD, MOST_RECORDS
 from slipway.serving.record import Record, example
@@ -38,16 +39,16 @@ class RawBatch(msgspec.Struct, forbid_unknown_fields=True):
 RAW_BATCH = msgspec.json.Decoder(RawBatch)
 
 
-def check_sizes(body: bytes, title: str, fields: int) -> None:
+def check_sizes(body: bytes, title: str, values: int) -> None:
     """Raises ValidationError for too many records and for one too large, without a look at what they say.
 
     Pydantic reads all of a record to list all that is wrong with it, several times over: a megabyte of unknown fields
     would block the event loop for half a second.
 
-    fields: of a record
+    values: that a record may have
     """
-    if body.count(b",") > 4 * MOST_RECORDS * fields:  # one to a field, and some that stand in words
-        raise invalid(title, ("records",), f"List should have at most {MOST_RECORDS} items of {fields} fields")
+    if body.count(b",") > 4 * MOST_RECORDS * values:  # one to a value, and some that stand in words
+        raise invalid(title, ("records",), f"List should have at most {MOST_RECORDS} items of {values} values")
     try:
         records = RAW_BATCH.decode(body).records
     except (ValueError, RecursionError) as error:
@@ -85,7 +86,7 @@ class Batch(BaseModel, Generic[R]):
         body = json_data.encode() if isinstance(json_data, str) else bytes(json_data)
         if len(body) > MOST_RECORD:
             (record,) = get_args(cls.model_fields["records"].annotation)
-            check_sizes(body, cls.__name__, len(record.model_fields))
+            check_sizes(body, cls.__name__, sum(feature.most for feature in features(record).values()))
         try:
             batch = super().model_validate_json(json_data, **options)
         except ValidationError as error:

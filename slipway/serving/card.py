@@ -34,6 +34,9 @@ class Histogram(Closed):
 
     A number x lies in bin i when edges[i-1] <= x < edges[i]; the first and the last bin are open, so that k edges
     make k+1 bins. All numbers lay between low and high, both included. A word lies in the bin of its category.
+
+    missing: how many were NaN; the counts are without them
+    is_filled: whether the values are those of lists that zeros fill up, which are not counted
     """
 
     edges: list[float] | None = None
@@ -41,6 +44,8 @@ class Histogram(Closed):
     high: float | None = None
     categories: list[str] | None = None
     counts: list[int]
+    missing: int = 0
+    is_filled: bool = False
 
 
 class Card(Closed):

@@ -38,10 +38,13 @@ class Case:
 
     name: of the model in the store, the data set and the notebook: `house_price` for `data/house_price.csv`
     record: the features, with units and ranges
-    row: a line of the data set: the features, the target and what else the set holds
+    row: a line of the data set: the target and what else the set holds
     target: the column to predict
     results: the answers, one a record, from the model's outputs (arrays of n rows, by name) and its card
     gate: for each metric that decides on a release, what it must reach on the test split
+    path: under which the service answers it, if not under its name
+    reads: what makes a record of a file that is uploaded, if records do not come as JSON; raises ValueError, which says
+        what is wrong with the file and which ones are taken
     """
 
     name: str
@@ -50,11 +53,13 @@ class Case:
     target: str
     results: Callable[[Outputs, Card], Sequence[BaseModel]]
     gate: Mapping[str, Bound]
+    path: str = ""
+    reads: Callable[[bytes], Record] | None = None
 
     @property
     def route(self) -> str:
         """Where the service answers it: `/v1/house-price`."""
-        return f"/v1/{self.name.replace('_', '-')}"
+        return f"/v1/{self.path or self.name.replace('_', '-')}"
 
     @property
     def features(self) -> list[str]:

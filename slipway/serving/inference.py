@@ -16,7 +16,8 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slipway import __version__
-from slipway.serving.columns import ColumnError, columns
+from slipway.serving.columns import Column, ColumnError
+from slipway.serving.feature import features
 from slipway.serving.keys import DuplicateKeyError, check_keys
 from slipway.serving.lifecycle import worker
 from slipway.serving.limits import MOST_PARAMETERS, MOST_RECORDS
@@ -85,14 +86,22 @@ class InferenceModel:
     def __init__(self, served: Served) -> None:
         self.served = served
         self.name, _, self.version = served.model.tag.partition(":")
-        self._columns = columns(served.case, served.model.card.inputs)
+        self._columns = {name: Column(feature) for name, feature in features(served.case.record).items()}
+        self._lists = [name for name, column in self._columns.items() if column.feature.is_filled]
         self._datatypes = {output.name: output.datatype for output in served.model.card.outputs}
         self._decoder = msgspec.json.Decoder(InferenceRequest)
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
-        """What the model takes and answers; -1 stands for any number of rows."""
-        inputs = [{"name": each.name, "datatype": each.datatype, "shape": [-1, 1]} for each in self._columns.values()]
+        """What the model takes and answers; -1 stands for any number of rows, or of values in a list."""
+        inputs = [
+            {
+                "name": name,
+                "datatype": column.datatype,
+                "shape": [-1, -1 if column.feature.is_filled else column.feature.most],
+            }
+            for name, column in self._columns.items()
+        ]
         outputs = [
             {"name": name, "datatype": self._datatypes[name], "shape": shape}
             for name, shape in self.served.model.output_shapes.items()
@@ -155,15 +164,17 @@ class InferenceModel:
                 raise ProtocolError(400, f"input {given.name[:100]!r} {what}")
             if given.datatype != column.datatype:
                 raise ProtocolError(400, f"input {given.name!r} is {column.datatype}, not {given.datatype[:20]}")
-            if given.shape != [rows, 1] and given.shape != [rows]:
-                raise ProtocolError(400, f"input {given.name!r}: its shape must be [{rows}, 1], as of all inputs")
             try:
-                tensors[given.name] = column.read(given.data, rows)
+                tensors[given.name] = column.read(given.data, rows, column.width(given.shape, rows))
             except ColumnError as error:
                 raise ProtocolError(400, f"input {given.name!r}: {error}") from None
         if len(tensors) != len(self._columns):
             missing = ", ".join(name for name in self._columns if name not in tensors)
             raise ProtocolError(400, f"there is no input {missing}")
+        if len(self._lists) > 1:
+            first, *others = (tensors[name] != 0 for name in self._lists)
+            if not all(np.array_equal(first, other) for other in others):
+                raise ProtocolError(400, f"{', '.join(self._lists)}: the lists of a row must be of one length")
         return tensors
 
     def _wanted(self, request: InferenceRequest) -> list[str]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import bentoml
 import numpy as np
@@ -28,6 +28,15 @@ DTYPES: dict[Datatype, type[np.generic]] = {
 
 class ModelFileError(BentoMLException):
     """The files of a release are missing, unreadable, or not the ones that were released."""
+
+
+def as_array(values: Sequence[Any], datatype: Datatype) -> np.ndarray:
+    """The values of n records for a feature as an array of shape (n, 1); for lists (n, k), filled with zeros."""
+    if values and isinstance(values[0], list):
+        width = max(1, max(map(len, values)))
+        values = [value + [0] * (width - len(value)) for value in values]
+        return np.array(values, DTYPES[datatype])
+    return np.array(values, DTYPES[datatype])[:, np.newaxis]  # None becomes NaN
 
 
 class Model:
@@ -71,16 +80,15 @@ class Model:
         return {name: [size if isinstance(size, int) else -1 for size in shapes[name]] for name in self._outputs}
 
     def run(self, tensors: dict[str, np.ndarray]) -> Outputs:
-        """The outputs, arrays of n rows by name, for input arrays of shape (n, 1) by name."""
+        """The outputs, arrays of n rows by name, for input arrays of shape (n, 1), (n, k) for lists, by name."""
         return dict(zip(self._outputs, self._session.run(self._outputs, tensors), strict=True))
 
     def tensors(self, records: Sequence[Record]) -> dict[str, np.ndarray]:
         """The input arrays of validated records."""
-        columns = {
-            tensor.name: np.array([getattr(record, tensor.name) for record in records], dtype=DTYPES[tensor.datatype])
+        return {
+            tensor.name: as_array([getattr(record, tensor.name) for record in records], tensor.datatype)
             for tensor in self.card.inputs
         }
-        return {name: column[:, np.newaxis] for name, column in columns.items()}
 
     def predict(self, records: Sequence[Record]) -> Outputs:
         """The outputs for validated records."""

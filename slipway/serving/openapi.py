@@ -5,7 +5,7 @@ from typing import Any
 from slipway import __version__
 from slipway.cases import CASES
 from slipway.serving.case import Case
-from slipway.serving.columns import RULES
+from slipway.serving.feature import Feature, feature
 from slipway.serving.limits import MOST_BODY, MOST_HEAD, MOST_HEADERS, MOST_RECORDS, RECEIVE_SECONDS
 from slipway.serving.record import example
 from slipway.serving.request import HEALTH
@@ -123,7 +123,6 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         },
     },
 }
-DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
 
 
 def in_json(schema: dict[str, Any]) -> dict[str, Any]:
@@ -144,37 +143,44 @@ def responses(path: str, answer: dict[str, Any], errors: list[int]) -> dict[str,
     return {"200": answer} | {str(each): {"description": ERRORS[each], "content": shape} for each in sorted(errors)}
 
 
-def tensor(name: str, rule: dict[str, Any]) -> dict[str, Any]:
-    """The schema of the input for a feature. rule: the feature's part of the JSON schema of the case's record"""
-    value = {key: rule[key] for key in RULES if key in rule}
-    row = {"type": "array", "items": value, "minItems": 1, "maxItems": 1}
+def tensor(about: Feature, description: str) -> dict[str, Any]:
+    """The schema of the input for a feature."""
+    value = about.rule
+    if about.is_nullable:
+        value = {"anyOf": [value, {"type": "null"}]}
+    if about.is_filled:
+        value = {"anyOf": [value, {"const": 0, "description": "fills a shorter list, at its end"}]}
+    row = {"type": "array", "items": value, "minItems": about.least, "maxItems": about.most}
     rows = {"type": "array", "minItems": 1, "maxItems": MOST_RECORDS}
+    flat = {"type": "array", "minItems": about.least, "maxItems": MOST_RECORDS * about.most, "items": value}
+    size = {"type": "integer", "minimum": 1, "maximum": MOST_RECORDS}
     return {
-        "title": name,
-        "description": rule.get("description", ""),
+        "title": about.name,
+        "description": description,
         "type": "object",
         "required": ["name", "shape", "datatype", "data"],
         "additionalProperties": False,
         "properties": {
-            "name": {"const": name},
+            "name": {"const": about.name},
             "shape": {
-                "description": "[rows] or [rows, 1]",
+                "description": "[rows, values in each]" if about.is_list else "[rows] or [rows, 1]",
                 "type": "array",
-                "items": {"type": "integer", "minimum": 1, "maximum": MOST_RECORDS},
-                "minItems": 1,
+                "items": size | ({"minimum": min(about.least, 1)} if about.is_list else {}),
+                "minItems": 2 if about.is_list else 1,
                 "maxItems": 2,
             },
-            "datatype": {"const": DATATYPES[rule["type"]]},
+            "datatype": {"const": about.datatype},
             "parameters": named("Parameters"),
-            "data": {"anyOf": [rows | {"items": value}, rows | {"items": row}]},
+            "data": {"anyOf": [flat, rows | {"items": row}]},
         },
     }
 
 
 def inference_request(case: Case) -> dict[str, Any]:
     """The schema of an inference request for a case, with the example of its record."""
-    rules = case.record.model_json_schema()["properties"]
-    features = len(rules)
+    schemas = case.record.model_json_schema()["properties"]
+    given = example(case.record)
+    features = {name: feature(name, schema) for name, schema in schemas.items()}
     output = {
         "type": "object",
         "required": ["name"],
@@ -182,8 +188,13 @@ def inference_request(case: Case) -> dict[str, Any]:
         "properties": {"name": STRING, "parameters": named("Parameters")},
     }
     inputs = [
-        {"name": name, "shape": [1, 1], "datatype": DATATYPES[rules[name]["type"]], "data": [value]}
-        for name, value in example(case.record).items()
+        {
+            "name": name,
+            "shape": [1, len(given[name]) if about.is_list else 1],
+            "datatype": about.datatype,
+            "data": given[name] if about.is_list else [given[name]],
+        }
+        for name, about in features.items()
     ]
     return {
         "type": "object",
@@ -195,9 +206,11 @@ def inference_request(case: Case) -> dict[str, Any]:
             "inputs": {
                 "description": "one for each feature, in any order",
                 "type": "array",
-                "items": {"oneOf": [tensor(name, rule) for name, rule in rules.items()]},
-                "minItems": features,
-                "maxItems": features,
+                "items": {
+                    "oneOf": [tensor(about, schemas[name].get("description", "")) for name, about in features.items()]
+                },
+                "minItems": len(features),
+                "maxItems": len(features),
             },
             "outputs": {
                 "description": "those wanted; left out or empty: all",

@@ -123,7 +123,7 @@ class PredictionLog:
         self._outputs = {tensor.name: kind(tensor.datatype) for tensor in card.outputs}
 
     def write(self, tensors: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:
-        """Log n records: inputs, arrays of shape (n, 1), and outputs, arrays of n rows."""
+        """Log n records: inputs and outputs, arrays of n rows; where a row has several values, they are a list."""
         rows = len(next(iter(tensors.values())))
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         own = ([now] * rows, [log.request_id.get()] * rows, [self.version] * rows, range(rows))
@@ -131,10 +131,15 @@ class PredictionLog:
             for name, values in zip(OWN_COLUMNS, own, strict=True):
                 monitor.log_batch(values, name, "feature", "categorical")
             for name, datatype in self._inputs.items():
-                monitor.log_batch(tensors[name].ravel().tolist(), name, "feature", datatype)
+                monitor.log_batch(per_row(tensors[name]), name, "feature", datatype)
             for name, datatype in self._outputs.items():
-                values = outputs[name].reshape(rows, -1).tolist()
-                monitor.log_batch([row[0] if len(row) == 1 else row for row in values], name, "prediction", datatype)
+                monitor.log_batch(per_row(outputs[name]), name, "prediction", datatype)
+
+
+def per_row(array: np.ndarray) -> list[Any]:
+    """What an array holds for each of its rows: a value, or a list of several. Of NaN the log makes null."""
+    rows = array.reshape(len(array), -1).tolist()
+    return [row[0] if len(row) == 1 else row for row in rows]
 
 
 def kind(datatype: str) -> str:

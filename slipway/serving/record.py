@@ -22,6 +22,11 @@ class Record(BaseModel):
     tensor, an `int` an INT64 one and a `Literal` of words a tensor of strings. Units stand in the descriptions, ranges
     in `ge` and `le`, and each field has an example.
 
+    A field `float | None` must be there as well, and is null where nobody knows it: NaN for the model. A field
+    `list[float]` or `list[int]` with a `min_length` and a `max_length` becomes one tensor with a column for each
+    place. Where the two differ, zeros at the end fill the shorter lists of a request, so no value may be 0; and all
+    such lists of a record are of one length.
+
     Nothing is guessed: a field too many, a string or a truth value for a number, NaN and infinity are refused.
     """
 

@@ -36,12 +36,13 @@ class Bins:
         self.names = [*names(histogram), MISSING, OUT_OF_REFERENCE]
         self.counts = [0] * len(self.names)
         self._missing, self._out = len(self.names) - 2, len(self.names) - 1
-        seen = [*histogram.counts, 0, 0]
+        seen = [*histogram.counts, histogram.missing, 0]
         total = sum(seen) + 0.5 * len(seen)
         # with half an observation in each bin (Jeffreys' prior), no share is 0: PSI takes its logarithm
         self.shares = [(count + 0.5) / total for count in seen]
         self._words = None if histogram.categories is None else {word: i for i, word in enumerate(histogram.categories)}
         self._edges = histogram.edges or []
+        self.is_filled = histogram.is_filled
         self._low = -np.inf if histogram.low is None else histogram.low
         self._high = np.inf if histogram.high is None else histogram.high
 
@@ -54,7 +55,9 @@ class Bins:
         return bisect_right(self._edges, value) if self._low <= value <= self._high else self._out
 
     def count(self, column: np.ndarray) -> None:
-        """Count the values of a column, of shape (n,) or (n, 1)."""
+        """Count the values of an array, but not the zeros that fill up its lists."""
+        if self.is_filled:
+            column = column[column != 0]
         if self._words is not None or column.dtype == object:
             for value, times in Counter(column.ravel().tolist()).items():
                 self.counts[self.index(value)] += times
@@ -85,7 +88,7 @@ class Reference:
                 bins = self.bins.get(name)
                 if bins is None:
                     continue
-                if array.size == 1:
+                if array.size == 1 and not bins.is_filled:
                     bins.counts[bins.index(array.item())] += 1
                 else:
                     bins.count(array)

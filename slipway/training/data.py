@@ -1,12 +1,19 @@
-"""The data sets: each a CSV file in `data/`, checked against its checksum and its schema before anyone reads it."""
+"""The data sets: each a CSV file in `data/`, checked against its checksum and its schema before anyone reads it.
+
+One whose licence forbids to pass it on has no file: its script makes it in memory, from a package, and the same checks
+hold.
+"""
 
 import hashlib
+import io
 import runpy
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
 import annotated_types
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pydantic.fields import FieldInfo
@@ -30,9 +37,30 @@ class DataError(Exception):
 def column(name: str, field: FieldInfo) -> pa.Column:
     """The pandera column that holds what a field of a record allows."""
     checks = [CHECKS[type(limit)](limit) for limit in field.metadata if type(limit) in CHECKS]
-    if get_origin(field.annotation) is Literal:
-        return pa.Column(str, pa.Check.isin(get_args(field.annotation)), name=name)
-    return pa.Column(field.annotation, checks, coerce=True, name=name)
+    kind: Any = field.annotation
+    if get_origin(kind) is Literal:
+        return pa.Column(str, pa.Check.isin(get_args(kind)), name=name)
+    if NoneType in get_args(kind):
+        (kind,) = set(get_args(kind)) - {NoneType}
+        return pa.Column(kind, checks, coerce=True, nullable=True, name=name)
+    if get_origin(kind) is list:
+        (least,) = (limit.min_length for limit in field.metadata if isinstance(limit, annotated_types.MinLen))
+        (most,) = (limit.max_length for limit in field.metadata if isinstance(limit, annotated_types.MaxLen))
+        fits = pa.Check(
+            lambda cell: isinstance(cell, list) and least <= len(cell) <= most,
+            element_wise=True,
+            error=f"{least} to {most} numbers",
+        )
+        return pa.Column(object, fits, name=name)
+    return pa.Column(kind, checks, coerce=True, name=name)
+
+
+def numbers(cell: str) -> list[float] | str:
+    """The numbers of a cell, which spaces part; the cell as it is if they are none."""
+    try:
+        return [float(word) for word in cell.split(" ")]
+    except ValueError:
+        return cell
 
 
 def schema(row: type[Record]) -> pa.DataFrameSchema:
@@ -50,12 +78,14 @@ def checksums() -> dict[str, str]:
 def load(case: str, path: Path | None = None) -> pd.DataFrame:
     """The data set of a case, one row a line of its CSV file, floats and integers as the case's `row` says.
 
+    path: of another file than the case's own
+
     Raises DataError, which names the line and the column, if the file is not the one that its checksum was taken of or
     breaks its schema.
     """
-    path = path or DATA / f"{case}.csv"
+    given, path = path, path or DATA / f"{case}.csv"
     try:
-        content = path.read_bytes()
+        content = path.read_bytes() if path.exists() or given else text(made(case)).encode()
     except OSError as error:
         raise DataError(
             f"{path.name} cannot be read: {error.strerror}. `python data/{case}.py` makes it anew."
@@ -63,11 +93,21 @@ def load(case: str, path: Path | None = None) -> pd.DataFrame:
     if hashlib.sha256(content).hexdigest() != checksums()[f"{case}.csv"]:
         raise DataError(f"{path.name} was changed: {difference(case, content)}. `python data/{case}.py` makes it anew.")
     # as text, so that the schema sees what stands in the file: "None" is a word, an empty cell is no number
-    return validate(pd.read_csv(path, dtype=str, keep_default_na=False), case)
+    return validate(pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False), case)
 
 
 def validate(frame: pd.DataFrame, case: str) -> pd.DataFrame:
-    """The frame with its columns as numbers and words. Raises DataError at the first cell that breaks the schema."""
+    """The frame with its columns as numbers, words and lists; an empty cell is NaN where the row's field may be None.
+
+    Raises DataError at the first cell that breaks the schema.
+    """
+    read = {}
+    for name, field in CASES[case].row.model_fields.items():
+        if name in frame and get_origin(field.annotation) is list:
+            read[name] = frame[name].map(numbers)
+        elif name in frame and NoneType in get_args(field.annotation):
+            read[name] = frame[name].replace("", np.nan)
+    frame = frame.assign(**read)
     try:
         return schema(CASES[case].row).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
@@ -81,10 +121,21 @@ def validate(frame: pd.DataFrame, case: str) -> pd.DataFrame:
         ) from error
 
 
+def made(case: str) -> pd.DataFrame:
+    """The data set as its script makes it."""
+    frame: pd.DataFrame = runpy.run_path(str(DATA / f"{case}.py"))["build"]()
+    return frame
+
+
+def text(frame: pd.DataFrame) -> str:
+    """What stands in the CSV file of a data set."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
 def difference(case: str, content: bytes) -> str:
     """Where a file first differs from what its script makes: the line, the column, and both texts."""
-    rebuilt = runpy.run_path(str(DATA / f"{case}.py"))["build"]()
-    expected = rebuilt.to_csv(index=False, lineterminator="\n").splitlines()
+    rebuilt = made(case)
+    expected = text(rebuilt).splitlines()
     found = content.decode(errors="replace").splitlines()
     for number, (good, bad) in enumerate(zip(expected, found, strict=False), start=1):
         if good != bad:

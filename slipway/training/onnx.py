@@ -1,16 +1,21 @@
 """From a fitted scikit-learn model to the ONNX graph that is served, and the proof that both answer alike."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
 import numpy as np
 import onnx
 import pandas as pd
-from onnx import TensorProto, helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import BooleanTensorType, DoubleTensorType, Int64TensorType, StringTensorType
 from sklearn.base import BaseEstimator, is_classifier
 
 from slipway.serving.card import Datatype, Tensor
 from slipway.serving.case import Case, Outputs
-from slipway.serving.model import DTYPES
+from slipway.serving.feature import features
+from slipway.serving.model import as_array
 from slipway.training.interval import LogInterval
 
 TYPES = {
@@ -36,22 +41,40 @@ class ConversionError(Exception):
     """skl2onnx cannot make a graph of the model as it is."""
 
 
+@dataclass(frozen=True)
+class Graph:
+    """A graph that can be released, and what must come out of it.
+
+    proto: its inputs are named as the features of the case, each an array of shape (n, 1), for a list (n, k); one of
+        its outputs is `prediction`
+    answer: what the library says that the model was trained with: from a frame of features arrays of n rows, under the
+        names of the graph's outputs
+    classes: of the output `probabilities`, in their order, if there is one
+    """
+
+    proto: onnx.ModelProto
+    answer: Callable[[pd.DataFrame], Outputs]
+    classes: Sequence[str] = field(default_factory=list)
+
+
 def inputs(case: Case) -> list[Tensor]:
-    """One input for each feature, each an array of shape (n, 1)."""
-    datatypes: dict[object, Datatype] = {float: "FP64", int: "INT64", bool: "BOOL"}
-    return [
-        Tensor(name=name, datatype=datatypes.get(field.annotation, "BYTES"))
-        for name, field in case.record.model_fields.items()
-    ]
+    """One input for each feature."""
+    return [Tensor(name=name, datatype=feature.datatype) for name, feature in features(case.record).items()]
 
 
 def tensors(case: Case, X: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The columns of a frame as the graph's inputs."""
-    return {tensor.name: X[[tensor.name]].to_numpy(DTYPES[tensor.datatype]) for tensor in inputs(case)}
+    """The columns of a frame as the graph's inputs, arrays of shape (n, 1), for lists (n, k)."""
+    return {tensor.name: as_array(X[tensor.name].tolist(), tensor.datatype) for tensor in inputs(case)}
+
+
+def graph(case: Case, model: BaseEstimator) -> Graph:
+    """The graph of a fitted scikit-learn model. Raises ConversionError if there is none."""
+    classes = [str(name) for name in model.classes_] if is_classifier(model) else []
+    return Graph(convert(case, model), partial(expected, model), classes)
 
 
 def convert(case: Case, model: BaseEstimator) -> onnx.ModelProto:
-    """The graph of a fitted model. Raises ConversionError if there is none.
+    """What is computed in the graph of a fitted model. Raises ConversionError if there is none.
 
     A classifier's outputs are `prediction`, of shape (n,), and `probabilities`, (n, classes). A LogInterval's are
     `prediction`, `low` and `high`, each (n, 1); any other regressor's is `prediction`.
@@ -89,17 +112,39 @@ def rename(model: onnx.ModelProto, *names: str) -> onnx.ModelProto:
 
 def with_interval(model: onnx.ModelProto, half_width: float) -> onnx.ModelProto:
     """The graph of a logarithm, extended to the quantity and the ends of its interval."""
-    graph = model.graph
-    kind = graph.output[0].type.tensor_type.elem_type
-    for name, shift in (("prediction", 0.0), ("low", -half_width), ("high", half_width)):
-        constant = helper.make_tensor(f"{name}_shift", kind, [1], [shift])
-        graph.initializer.append(constant)
-        graph.node.append(helper.make_node("Add", ["log", constant.name], [f"log_{name}"]))
-        graph.node.append(helper.make_node("Exp", [f"log_{name}"], [name]))
+    kind = model.graph.output[0].type.tensor_type.elem_type
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    shifts = {"prediction": 0.0, "low": -half_width, "high": half_width}
+    nodes = []
+    for name in shifts:
+        nodes.append(helper.make_node("Add", ["log", f"{name}_shift"], [f"log_{name}"]))
+        nodes.append(helper.make_node("Exp", [f"log_{name}"], [name]))
+    constants = {f"{name}_shift": np.array([shift], dtype) for name, shift in shifts.items()}
+    return extend(model, nodes, constants, {name: (kind, [None, 1]) for name in shifts})
+
+
+def extend(
+    model: onnx.ModelProto,
+    nodes: Sequence[NodeProto],
+    constants: Mapping[str, np.ndarray],
+    outputs: Mapping[str, tuple[int, Sequence[int | None]]],
+) -> onnx.ModelProto:
+    """The graph with more nodes at its end, and with these outputs instead of its own.
+
+    constants: what the nodes read beside the tensors of the graph, by name
+    outputs: the element type of each, as `TensorProto` counts them, and its shape, with None for the number of rows
+
+    Raises onnx.checker.ValidationError, or InferenceError, if the nodes do not fit the graph.
+    """
+    extended = onnx.ModelProto()
+    extended.CopyFrom(model)
+    graph = extended.graph
+    graph.node.extend(nodes)
+    graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in constants.items())
     del graph.output[:]
-    graph.output.extend(helper.make_tensor_value_info(name, kind, [None, 1]) for name in ("prediction", "low", "high"))
-    onnx.checker.check_model(model)
-    return model
+    graph.output.extend(helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in outputs.items())
+    onnx.checker.check_model(extended, full_check=True)
+    return extended
 
 
 def outputs(model: onnx.ModelProto) -> list[Tensor]:

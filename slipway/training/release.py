@@ -9,10 +9,11 @@ import bentoml
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator
 
 from slipway.serving.card import Card, Histogram, Metric
-from slipway.serving.case import Case
+from slipway.serving.case import Case, Outputs
+from slipway.serving.feature import features
 from slipway.serving.model import CARD_FILE, MODEL_FILE, Model
 from slipway.training import onnx
 from slipway.training.data import checksums
@@ -40,6 +41,8 @@ def bootstrap(metric: Callable[..., float], *columns: np.ndarray, resamples: int
 
 def histogram(values: pd.Series) -> Histogram:
     """How values are distributed: words by category, numbers by decile, or by value where there are few."""
+    missing = int(values.isna().sum())
+    values = values.dropna()
     if not pd.api.types.is_numeric_dtype(values):
         words = values.value_counts().sort_index()
         return Histogram(categories=list(words.index), counts=words.tolist())
@@ -50,7 +53,17 @@ def histogram(values: pd.Series) -> Histogram:
         edges = np.unique(np.quantile(values, np.arange(1, BINS) / BINS))
     counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
     low, high = float(values.min()), float(values.max())
-    return Histogram(edges=edges.tolist(), low=low, high=high, counts=counts.tolist())
+    return Histogram(edges=edges.tolist(), low=low, high=high, counts=counts.tolist(), missing=missing)
+
+
+def reference(case: Case, answer: Callable[[pd.DataFrame], Outputs], train: pd.DataFrame) -> dict[str, Histogram]:
+    """How the features and the prediction are distributed on the training split; of lists, their values."""
+    X = train[case.features]
+    histograms = {}
+    for name, feature in features(case.record).items():
+        values = X[name].explode().dropna().infer_objects() if feature.is_list else X[name]
+        histograms[name] = histogram(values).model_copy(update={"is_filled": feature.is_filled})
+    return histograms | {"prediction": histogram(pd.Series(np.ravel(answer(X)["prediction"])))}
 
 
 def gate(case: Case, metrics: Mapping[str, Metric]) -> None:
@@ -66,7 +79,7 @@ def gate(case: Case, metrics: Mapping[str, Metric]) -> None:
 
 def release(
     case: Case,
-    model: BaseEstimator,
+    model: BaseEstimator | onnx.Graph,
     data: pd.DataFrame,
     *,
     train: pd.DataFrame,
@@ -75,6 +88,7 @@ def release(
 ) -> bentoml.Model:
     """Put a fitted model into BentoML's model store, as what the service answers the case with from its next start.
 
+    model: a scikit-learn estimator, or a graph put together by hand
     data: rows with the case's features; on each of them the ONNX graph must agree with the model
     train: the rows that the model was fitted to, the reference that drift is measured from
     metrics: on the test split; those that the case's gate names must reach its bounds
@@ -83,18 +97,17 @@ def release(
     Raises GateError, ConversionError or ParityError, and stores nothing then.
     """
     gate(case, metrics)
-    graph = onnx.convert(case, model)
-    content = graph.SerializeToString()
+    graph = model if isinstance(model, onnx.Graph) else onnx.graph(case, model)
+    content = graph.proto.SerializeToString()
     card = Card(
         case=case.name,
         target=case.target,
         inputs=onnx.inputs(case),
-        outputs=onnx.outputs(graph),
-        classes=[str(name) for name in model.classes_] if is_classifier(model) else [],
+        outputs=onnx.outputs(graph.proto),
+        classes=list(graph.classes),
         metrics=dict(metrics),
         gate={name: str(bound) for name, bound in case.gate.items()},
-        reference={name: histogram(train[name]) for name in case.features}
-        | {"prediction": histogram(pd.Series(model.predict(train[case.features])))},
+        reference=reference(case, graph.answer, train),
         data_sha256=checksums()[f"{case.name}.csv"],
         model_sha256=hashlib.sha256(content).hexdigest(),
         libraries={name: version(name) for name in LIBRARIES},
@@ -102,7 +115,7 @@ def release(
     served = Model(f"{case.name}:unreleased", card, content)
     rows = data[case.features]
     answers = served.run(onnx.tensors(case, rows))
-    onnx.check_parity(answers, onnx.expected(model, rows), rows, tolerance)
+    onnx.check_parity(answers, graph.answer(rows), rows, tolerance)
     case.results(answers, card)  # raises if the case cannot read what its model says
 
     labels = {"case": case.name, "data": card.data_sha256[:12]}

@@ -1,6 +1,7 @@
 """A column takes what the field of a record takes, and nothing else."""
 
 import json
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from slipway.serving.card import Tensor
 from slipway.serving.columns import Column, ColumnError
+from slipway.serving.feature import feature, features
 from slipway.serving.record import Record
 
 
 class Lamp(Record):
-    """A record with a field of each kind: no case has a truth value yet."""
+    """A record with a field of each kind but lists: no case has a truth value yet."""
 
     level: float = Field(ge=0, lt=1)
     hours: int = Field(gt=-1, le=1000)
@@ -24,12 +25,11 @@ class Lamp(Record):
     colour: Literal["red", "green", "warm, white"]
     turns: int
     gain: float
+    price: float | None = Field(ge=0, le=100)
 
 
-DATATYPES = {"level": "FP64", "hours": "INT64", "lit": "BOOL", "colour": "BYTES", "turns": "INT64", "gain": "FP64"}
-RULES = Lamp.model_json_schema()["properties"]
-COLUMNS = {name: Column(Tensor(name=name, datatype=DATATYPES[name]), RULES[name]) for name in DATATYPES}
-LAMP = {"level": "0.5", "hours": "3", "lit": "true", "colour": '"red"', "turns": "7", "gain": "1.5"}
+COLUMNS = {name: Column(feature) for name, feature in features(Lamp).items()}
+LAMP = {"level": "0.5", "hours": "3", "lit": "true", "colour": '"red"', "turns": "7", "gain": "1.5", "price": "9.5"}
 GOOD = {
     "level": ("0, 0.5, 1e-9", [0, 0.5, 1e-9], np.float64),
     "hours": ("0, 7, 1000", [0, 7, 1000], np.int64),
@@ -54,6 +54,8 @@ BAD = {
     "another word": ("colour", '"blue"'),
     "a word in capitals": ("colour", '"Red"'),
     "null": ("level", "null"),
+    "a number too large, where null is allowed": ("price", "100.5"),
+    "a word, where null is allowed": ("price", '"null"'),
     "an object": ("level", "{}"),
     "a list in a list": ("level", "[[0.5]]"),
 }
@@ -125,7 +127,7 @@ def test_the_error_says_what_is_wrong():
 
 
 def test_a_free_word_may_be_any():
-    column = Column(Tensor(name="note", datatype="BYTES"), {"type": "string", "title": "Note"})
+    column = Column(feature("note", {"type": "string", "title": "Note"}))
     assert column.read(msgspec.Raw(b'["a, b"]'), 1).tolist() == [["a, b"]]
     assert column.read(msgspec.Raw(b'["a", ""]'), 2).tolist() == [["a"], [""]]
 
@@ -133,11 +135,71 @@ def test_a_free_word_may_be_any():
 def test_a_rule_that_columns_do_not_check_is_not_passed_over():
     class Coded(Record):
         code: Annotated[str, Field(pattern="[A-Z]{3}")]
-        maybe: float | None
+        either: float | str
+        maybe: int | None
+        words: list[str] = Field(min_length=1, max_length=3)
+        endless: list[float] = Field(min_length=1)
+        several: Annotated[list[float], Field(min_length=1, max_length=3)] | None
 
-    for name, rule in Coded.model_json_schema()["properties"].items():
+    for name, schema in Coded.model_json_schema()["properties"].items():
         with pytest.raises(ValueError, match=f"the field {name}: columns are not checked for"):
-            Column(Tensor(name=name, datatype="BYTES"), rule)
+            feature(name, schema)
+
+
+def test_null_becomes_nan_where_it_is_allowed():
+    assert np.isnan(read("price", "[null]", 1)).tolist() == [[True]]
+    assert np.isnan(read("price", "[null, null]", 2)).all()
+    array = read("price", "[[1.5], [null], [100]]", 3)
+    assert array.dtype == np.float64
+    assert array[[0, 2]].tolist() == [[1.5], [100]]
+    assert np.isnan(array[1])
+
+
+class Melody(Record):
+    """A record with a list of several lengths and one of a fixed length."""
+
+    notes: list[int] = Field(min_length=0, max_length=4)
+    chord: list[Annotated[float, Field(ge=-1, le=1)]] = Field(min_length=3, max_length=3)
+
+
+MELODY = {name: Column(feature) for name, feature in features(Melody).items()}
+
+
+@pytest.mark.parametrize("data", ["[7, 5, 3, 4, 0, 0]", "[[7, 5, 3], [4, 0, 0]]"])
+def test_a_list_of_several_lengths_is_filled_with_zeros(data):
+    assert MELODY["notes"].width([2, 3], 2) == 3
+    assert MELODY["notes"].read(msgspec.Raw(data.encode()), 2, 3).tolist() == [[7, 5, 3], [4, 0, 0]]
+
+
+@pytest.mark.parametrize("data", ["[]", "[[], []]"])
+def test_lists_that_are_all_empty_are_a_column_of_zeros(data):
+    assert MELODY["notes"].width([2, 0], 2) == 0
+    assert MELODY["notes"].read(msgspec.Raw(data.encode()), 2, 0).tolist() == [[0], [0]]
+
+
+BAD_LISTS = {
+    "longer than any may be": ("notes", [1, 5], "[1, 2, 3, 4, 5]", "its shape must be [1, 0 to 4]"),
+    "a shape without lengths": ("notes", [1], "[1]", "its shape must be [1, 0 to 4]"),
+    "a shape of other rows": ("notes", [2, 1], "[1, 2]", "its shape must be [1, 0 to 4]"),
+    "0 before a value": ("notes", [1, 3], "[1, 0, 3]", "0 fills a list at its end"),
+    "more values than its shape says": ("notes", [1, 2], "[1, 2, 3]", "3 values, but its shape says 2"),
+    "a longer row than its shape says": ("notes", [1, 2], "[[1, 2, 3]]", "3 values, but its shape says 2"),
+    "a shorter row than its shape says": ("notes", [1, 2], "[[1]]", "a row has not 2 values"),
+    "values where there are none": ("notes", [1, 0], "[1]", "1 values, but its shape says 0"),
+    "a fixed length that is not kept": ("chord", [1, 2], "[0.1, 0.2]", "its shape must be [1, 3]"),
+    "a value too large": ("chord", [1, 3], "[0, 0, 1.5]", "1.5 is too large"),
+    "a value that is none": ("chord", [1, 3], "[0, null, 0]", "Expected `float`, got `null`"),
+}
+
+
+@pytest.mark.parametrize(("name", "shape", "data", "message"), BAD_LISTS.values(), ids=BAD_LISTS)
+def test_a_list_that_the_feature_may_not_have_is_refused(name, shape, data, message):
+    with pytest.raises(ColumnError, match=re.escape(message)):
+        MELODY[name].read(msgspec.Raw(data.encode()), 1, MELODY[name].width(shape, 1))
+
+
+def test_in_a_list_of_fixed_length_zero_is_a_value():
+    assert MELODY["chord"].read(msgspec.Raw(b"[0, 0.5, 0]"), 1, 3).tolist() == [[0, 0.5, 0]]
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0, 1.0, 1000.0, 5e-324])
