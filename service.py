@@ -23,6 +23,7 @@ from slipway.serving.metrics import MetricsPage, RequestMetrics
 from slipway.serving.models import Models, NewestRelease, releases
 from slipway.serving.page import OpenAPIPage
 from slipway.serving.tokens import BearerTokens
+from slipway.serving.uploads import Uploads
 
 
 @bentoml.service(
@@ -81,6 +82,7 @@ connection.install(  # what a request passes, in this order, before BentoML sees
     ErrorShape,
     BearerTokens,
     Admission,
+    Uploads,
     JSONBodies,
     partial(OpenInference, models=models),
     MetricsPage,

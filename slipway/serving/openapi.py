@@ -10,6 +10,7 @@ from slipway.serving.limits import MOST_BODY, MOST_HEAD, MOST_HEADERS, MOST_RECO
 from slipway.serving.record import example
 from slipway.serving.request import HEALTH
 from slipway.serving.tokens import VARIABLE
+from slipway.serving.uploads import FIELD, FORM
 
 DESCRIPTION = (
     "The models of the course *Python machine learning in practice*, behind two doors. Each takes records and answers "
@@ -28,7 +29,7 @@ ERRORS = {
     401: f"The service asks for a token (`{VARIABLE}`), and the request bears none that it knows",
     408: f"The request was not complete within {RECEIVE_SECONDS:g} seconds",
     413: f"The body is larger than {MOST_BODY:,} bytes",
-    415: "The body is not JSON",
+    415: "The body is not of the kind that is read here",
     429: "Too many requests at this moment: `Retry-After` says how many seconds to wait",
     431: f"The headers are larger than {MOST_HEAD:,} bytes, or more than {MOST_HEADERS}",
     500: "The service failed: its log has the request's id",
@@ -258,6 +259,15 @@ def protocol_paths(questions: dict[str, str]) -> dict[str, Any]:
     return paths
 
 
+def request_body(case: Case, body: dict[str, Any]) -> dict[str, Any]:
+    """What a case's typed door reads: records in JSON, as BentoML describes them, or a file."""
+    if case.reads is None:
+        return body | {"required": True}
+    file = {"type": "string", "format": "binary", "description": case.reads.__doc__}
+    form = {"type": "object", "required": [FIELD], "additionalProperties": False, "properties": {FIELD: file}}
+    return {"required": True, "content": {FORM: {"schema": form}}}
+
+
 def describe(specification: dict[str, Any]) -> dict[str, Any]:
     """BentoML's description, made into this service's."""
     specification["openapi"] = "3.1.0"  # BentoML says 3.0.2, but pydantic's schemas are JSON schemas as 3.1 has them
@@ -277,7 +287,7 @@ def describe(specification: dict[str, Any]) -> dict[str, Any]:
             errors = OF_HEALTH if path in HEALTH else OF_GET
             if path in routes:
                 questions[routes[path]] = method["summary"] = method.pop("description")
-                method["requestBody"]["required"] = True
+                method["requestBody"] = request_body(CASES[routes[path]], method["requestBody"])
                 errors = OF_POST
             method["responses"] = responses(path, method["responses"]["200"], errors)
     paths |= protocol_paths(questions)
