@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from slipway.cases import CASES
-from slipway.serving.model import CARD_FILE, MODEL_FILE, Model, ModelFileError
+from slipway.serving.model import CARD_FILE, MODEL_FILE, Model, ModelFileError, as_array
 from slipway.serving.record import example
 
 
@@ -36,6 +36,18 @@ def test_it_predicts_for_records(case):
     for name, array in one.items():
         twice = pd.DataFrame(np.concatenate([array, array]))
         pd.testing.assert_frame_equal(pd.DataFrame(two[name]), twice)  # to the last digits, not beyond
+
+
+def test_what_is_not_known_becomes_nan():
+    array = as_array([1.5, None], "FP64")
+    assert array.shape == (2, 1)
+    assert np.isnan(array).tolist() == [[False], [True]]
+
+
+def test_lists_are_filled_with_zeros_to_the_longest():
+    assert as_array([[7, 5], [], [3]], "INT64").tolist() == [[7, 5], [0, 0], [3, 0]]
+    assert as_array([[], []], "FP64").tolist() == [[0], [0]]  # one column at least: there is no model of nothing
+    assert as_array([[0.5, 0.0]], "FP64").tolist() == [[0.5, 0.0]]
 
 
 @pytest.mark.parametrize("position", [0, 0.3, 0.9])

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.serving.card import Histogram
-from slipway.serving.reference import MISSING, OUT_OF_REFERENCE, Bins
+from slipway.serving.card import Card, Histogram
+from slipway.serving.reference import MISSING, OUT_OF_REFERENCE, Bins, Reference
 
 AREAS = Histogram(edges=[900, 1200, 2000], low=300, high=3900, counts=[10, 20, 30, 40])
 COLOURS = Histogram(categories=["green", "red"], counts=[5, 15])
@@ -47,6 +47,21 @@ def test_the_reference_s_shares_add_up_to_one_and_none_is_zero():
     assert sum(shares.values()) == pytest.approx(1)
     assert shares["2000 and more"] == pytest.approx(40.5 / 103)  # half an observation in each of six bins
     assert shares[MISSING] == pytest.approx(0.5 / 103)
+
+
+def test_what_was_missing_in_training_is_expected_to_be_missing():
+    bins = Bins(AREAS.model_copy(update={"missing": 25}))
+    assert dict(zip(bins.names, bins.shares, strict=True))[MISSING] == pytest.approx(25.5 / 128)
+
+
+def test_the_zeros_that_fill_a_list_are_not_counted():
+    lists = Histogram(edges=[3], low=1, high=5, counts=[4, 4], is_filled=True)
+    assert counted(lists, 1, 5, 0, 0) == {"below 3": 1, "3 and more": 1}
+    assert counted(lists, 0) == {}
+    reference = Reference(Card.model_construct(reference={"stars": lists}))
+    for array in ([[0.0]], [[4.0]], [[4.0, 0.0], [1.0, 2.0]]):
+        reference.count({"stars": np.array(array)})
+    assert reference.bins["stars"].take() == [2, 2, 0, 0]
 
 
 def test_counts_are_taken_once():

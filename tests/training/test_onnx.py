@@ -6,6 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
+from onnx import TensorProto
+from onnx.checker import ValidationError
+from onnx.helper import make_node
+from onnx.shape_inference import InferenceError
+from onnxruntime import InferenceSession
 from skl2onnx.sklapi import CastTransformer
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestRegressor
@@ -58,6 +63,26 @@ def tree():
 
 
 TREE = tree()
+
+
+def test_a_graph_is_extended_and_left_as_it_was():
+    plain = onnx.convert(FRUIT, TREE)
+    nodes = [make_node("Equal", ["prediction", "kiwi"], ["is_kiwi"])]
+    longer = onnx.extend(plain, nodes, {"kiwi": np.array(["kiwi"])}, {"is_kiwi": (TensorProto.BOOL, [None])})
+    assert [output.name for output in longer.graph.output] == ["is_kiwi"]
+    assert [output.name for output in plain.graph.output] == ["prediction", "probabilities"]
+    basket = load("fruit").head(50)
+    (found,) = InferenceSession(longer.SerializeToString()).run(None, onnx.tensors(FRUIT, basket))
+    assert found.tolist() == (TREE.predict(basket) == "kiwi").tolist()
+    assert found.any()
+
+
+def test_nodes_that_do_not_fit_are_refused():
+    nodes = [make_node("Add", ["prediction", "number"], ["sum"])]
+    with pytest.raises((ValidationError, InferenceError)):
+        onnx.extend(onnx.convert(FRUIT, TREE), nodes, {"number": np.ones(1)}, {"sum": (TensorProto.DOUBLE, [None])})
+
+
 SESSIONS = {"ridge": session(HOUSES, RIDGE), "forest": session(HOUSES, FOREST), "tree": session(FRUIT, TREE)}
 
 

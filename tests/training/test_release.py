@@ -4,6 +4,7 @@ import bentoml
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import Field
 from sklearn.compose import make_column_transformer
 from sklearn.metrics import accuracy_score, mean_absolute_error
 from sklearn.pipeline import make_pipeline
@@ -12,10 +13,12 @@ from sklearn.tree import DecisionTreeClassifier
 
 from slipway.cases import CASES
 from slipway.serving.card import Metric
+from slipway.serving.case import Case
+from slipway.serving.record import Record
 from slipway.training import onnx
 from slipway.training.data import load
 from slipway.training.onnx import ParityError
-from slipway.training.release import GateError, bootstrap, gate, histogram, release
+from slipway.training.release import GateError, bootstrap, gate, histogram, reference, release
 
 FRUIT = CASES["fruit"]
 GOOD = {"accuracy": Metric(value=0.95, low=0.9, high=0.98)}
@@ -102,6 +105,27 @@ def test_a_histogram_of_words_has_a_bin_for_each():
     bins = histogram(pd.Series(["b", "a", "b"]))
     assert bins.categories == ["a", "b"]
     assert bins.counts == [1, 2]
+
+
+def test_a_histogram_counts_what_is_missing_by_itself():
+    bins = histogram(pd.Series([1.0, np.nan, 2.0, 2.0, np.nan]))
+    assert bins.counts == [1, 2]
+    assert bins.missing == 2
+
+
+def test_the_reference_of_lists_is_that_of_their_values():
+    class Shopper(Record):
+        bought: list[int] = Field(min_length=0, max_length=9)
+        taste: list[float] = Field(min_length=2, max_length=2)
+        income: float | None
+
+    case = Case("shop", Shopper, Shopper, "income", lambda *_: [], {})
+    train = pd.DataFrame({"bought": [[5, 5], [], [7]], "taste": [[0.0, 1.0]] * 3, "income": [1.0, np.nan, 3.0]})
+    found = reference(case, lambda X: {"prediction": np.ones((len(X), 2))}, train)
+    assert (found["bought"].counts, found["bought"].is_filled) == ([2, 1], True)
+    assert (found["taste"].counts, found["taste"].is_filled) == ([3, 3], False)
+    assert (found["income"].counts, found["income"].missing) == ([1, 1], 1)
+    assert found["prediction"].counts == [6]
 
 
 def test_a_value_on_an_edge_lies_above_it():
