@@ -9,6 +9,7 @@ import bentoml
 from bentoml.exceptions import BentoMLException
 
 from slipway.cases import CASES
+from slipway.cases.diagnosis import Aspirate, Opinion
 from slipway.cases.fruit import Fruit, Kind
 from slipway.cases.house_price import House, Price
 from slipway.serving import connection
@@ -67,6 +68,11 @@ class Slipway:
     async def fruit(self, request: Batch[Fruit], /) -> Results[Kind]:
         """Which fruits are these?"""
         return self.models.answer("fruit", request)
+
+    @bentoml.api(route="/v1/diagnosis")
+    async def diagnosis(self, request: Batch[Aspirate], /) -> Results[Opinion]:
+        """Are these breast lumps malignant, by the nuclei of their cells? For teaching only: not a medical device."""
+        return self.models.answer("diagnosis", request)
 
 
 @cache

@@ -1,6 +1,7 @@
 """The served process, over HTTP."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from slipway.cases import CASES
 from slipway.serving.limits import MOST_RECORDS
 from slipway.serving.record import example
 
+ROOT = Path(__file__).parents[1]
 HOUSE, APPLE = example(CASES["house_price"].record), example(CASES["fruit"].record)
 JSON = {"Content-Type": "application/json"}
 
@@ -52,8 +54,22 @@ def test_every_example_of_the_openapi_page_works_as_it_stands(served):
     paths = {route: methods["post"] for route, methods in page["paths"].items() if route.startswith("/v1/")}
     assert set(paths) == {case.route for case in CASES.values()}
     for route, method in paths.items():
+        content = method["requestBody"]["content"]
+        if "multipart/form-data" in content:
+            answer = served.client.post(route, files={"file": (ROOT / "data" / "speech_example.wav").read_bytes()})
+        else:
+            answer = served.client.post(route, json=content["application/json"]["schema"]["example"])
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["results"]) == 1
+
+
+def test_so_does_every_example_of_the_second_door(served):
+    page = served.client.get("/docs.json").json()
+    paths = {path: methods["post"] for path, methods in page["paths"].items() if path.endswith("/infer")}
+    assert len(paths) == len(CASES)
+    for path, method in paths.items():
         schema = method["requestBody"]["content"]["application/json"]["schema"]
-        answer = served.client.post(route, json=schema["example"])
+        answer = served.client.post(path, json=schema["example"])
         assert answer.status_code == 200, answer.text
 
 
