@@ -9,6 +9,7 @@ import bentoml
 from bentoml.exceptions import BentoMLException
 
 from slipway.cases import CASES
+from slipway.cases.credit_risk import Applicant, Risk
 from slipway.cases.diagnosis import Aspirate, Opinion
 from slipway.cases.fruit import Fruit, Kind
 from slipway.cases.house_price import House, Price
@@ -68,6 +69,11 @@ class Slipway:
     async def fruit(self, request: Batch[Fruit], /) -> Results[Kind]:
         """Which fruits are these?"""
         return self.models.answer("fruit", request)
+
+    @bentoml.api(route="/v1/credit-risk")
+    async def credit_risk(self, request: Batch[Applicant], /) -> Results[Risk]:
+        """Will these applicants repay, may they have the loan, and what speaks against them?"""
+        return self.models.answer("credit_risk", request)
 
     @bentoml.api(route="/v1/diagnosis")
     async def diagnosis(self, request: Batch[Aspirate], /) -> Results[Opinion]:
