@@ -13,6 +13,7 @@ from slipway.cases.credit_risk import Applicant, Risk
 from slipway.cases.diagnosis import Aspirate, Opinion
 from slipway.cases.fruit import Fruit, Kind
 from slipway.cases.house_price import House, Price
+from slipway.cases.speech import Digit, Sound
 from slipway.serving import connection
 from slipway.serving.admission import Admission
 from slipway.serving.batch import Batch, Results
@@ -79,6 +80,11 @@ class Slipway:
     async def diagnosis(self, request: Batch[Aspirate], /) -> Results[Opinion]:
         """Are these breast lumps malignant, by the nuclei of their cells? For teaching only: not a medical device."""
         return self.models.answer("diagnosis", request)
+
+    @bentoml.api(route="/v1/spoken-digit")
+    async def speech(self, request: Batch[Sound], /) -> Results[Digit]:
+        """Which digit did somebody say?"""
+        return self.models.answer("speech", request)
 
 
 @cache

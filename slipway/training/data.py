@@ -134,7 +134,10 @@ def text(frame: pd.DataFrame) -> str:
 
 def difference(case: str, content: bytes) -> str:
     """Where a file first differs from what its script makes: the line, the column, and both texts."""
-    rebuilt = made(case)
+    try:
+        rebuilt = made(case)
+    except OSError as error:  # a program that some scripts need
+        return f"where, cannot be said here ({error})"
     expected = text(rebuilt).splitlines()
     found = content.decode(errors="replace").splitlines()
     for number, (good, bad) in enumerate(zip(expected, found, strict=False), start=1):

@@ -22,8 +22,12 @@ from wire import (
     watching,
 )
 
+import conftest
 from conftest import workers
+from slipway.cases import CASES
+from slipway.serving.feature import features
 from slipway.serving.limits import MOST_BODY, MOST_RECORDS
+from slipway.serving.record import example
 
 BLOCKED = 0.1  # seconds, that the event loop may stand still for any one request
 TRIES = (
@@ -170,10 +174,28 @@ def test_a_flood_within_one_body_gets_400_and_blocks_nobody(served, door, body):
     assert block < BLOCKED
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_the_largest_valid_request_blocks_nobody(served, door):
-    path = {"typed": "/v1/house-price", "second": "/v2/models/house_price/infer"}[door]
-    answer, block = least_block(served, post(path, DOORS[door][1](*[HOUSE] * MOST_RECORDS)))
+def most_records(case, body):
+    """The largest body that a case may be sent: as many records as are read or fit in, with the longest lists."""
+    record = {
+        name: ([*value] * feature.most)[: feature.most] if feature.is_list else value
+        for (name, value), feature in zip(example(case.record).items(), features(case.record).values(), strict=True)
+    }
+    fits = (MOST_BODY - 2_000) // max(len(body([record])), len(json.dumps(record)))
+    return body([record] * min(fits, MOST_RECORDS))
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.reads is None])
+def test_the_largest_valid_request_of_the_typed_door_blocks_nobody(served, name):
+    body = most_records(CASES[name], lambda rows: json.dumps({"records": rows}).encode())
+    answer, block = least_block(served, post(CASES[name].route, body))
+    assert answer.status == 200
+    assert block < BLOCKED
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nor_does_that_of_the_second_door(served, name):
+    body = most_records(CASES[name], lambda rows: json.dumps({"inputs": conftest.tensors(CASES[name], rows)}).encode())
+    answer, block = least_block(served, post(f"/v2/models/{name}/infer", body))
     assert answer.status == 200
     assert block < BLOCKED
 
