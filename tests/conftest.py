@@ -18,6 +18,7 @@ import pytest
 
 from slipway.serving.case import Case
 from slipway.serving.feature import features
+from slipway.serving.record import example
 
 ROOT = Path(__file__).parents[1]
 
@@ -108,6 +109,14 @@ def workers(server: Server) -> list[psutil.Process]:
             if "_bentoml_impl.worker.service" in child.cmdline():
                 found.append(child)
     return found
+
+
+def ask_example(client: httpx.Client, case: Case) -> httpx.Response:
+    """The answer of the typed door to the example of a case: a record in JSON, or a file."""
+    if case.reads is not None:
+        file = ROOT / "data" / f"{case.name}_example.wav"
+        return client.post(case.route, files={"file": file.read_bytes()})
+    return client.post(case.route, json={"records": [example(case.record)]})
 
 
 def tensors(case: Case, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

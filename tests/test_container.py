@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import bentoml_build, free_port, running
+from conftest import ask_example, bentoml_build, free_port, running
 from slipway.cases import CASES
 from slipway.container import DOCKERFILE, ENTRYPOINT, build
-from slipway.serving.record import example
 
 ROOT = Path(__file__).parents[1]
 IMAGE = "localhost/slipway:test"
@@ -52,8 +51,7 @@ def inside(engine, image):
 
 @pytest.mark.parametrize("case", CASES.values(), ids=lambda case: case.name)
 def test_it_answers_like_the_service_outside(container, served, case):
-    body = {"records": [example(case.record)]}
-    inside, outside = (server.client.post(case.route, json=body).json() for server in (container, served))
+    inside, outside = (ask_example(server.client, case).json() for server in (container, served))
     assert inside["results"] == outside["results"]
 
 

@@ -40,17 +40,26 @@ OF_BENTOML = {
 }
 
 # What is found in our service.
-OF_OURS = {
-    # JSON Schema counts 3.0 as an integer. The service does not: a count with a point is somebody's mistake.
-    ("RejectedPositiveData", f"POST {case.route}")
-    for case in CASES.values()
-    if case.reads is None and any(feature.datatype == "INT64" for feature in features(case.record).values())
-} | {
-    # No schema can say that a shape fits its data and the other shapes, that no feature has two tensors, and which
-    # outputs the model has. Valid requests are made in `serving/test_inference.py`.
-    ("RejectedPositiveData", f"POST /v2/models/{name}/infer")
-    for name in CASES
-}
+OF_OURS = (
+    {
+        # No schema can say what is a recording of a digit: schemathesis uploads noise.
+        ("RejectedPositiveData", f"POST {case.route}")
+        for case in CASES.values()
+        if case.reads is not None
+    }
+    | {
+        # JSON Schema counts 3.0 as an integer. The service does not: a count with a point is somebody's mistake.
+        ("RejectedPositiveData", f"POST {case.route}")
+        for case in CASES.values()
+        if case.reads is None and any(feature.datatype == "INT64" for feature in features(case.record).values())
+    }
+    | {
+        # No schema can say that a shape fits its data and the other shapes, that no feature has two tensors, and which
+        # outputs the model has. Valid requests are made in `serving/test_inference.py`.
+        ("RejectedPositiveData", f"POST /v2/models/{name}/infer")
+        for name in CASES
+    }
+)
 
 
 def schemathesis(server, folder: Path, *options):

@@ -34,7 +34,12 @@ def page(served, tmp_path_factory):
     return dump
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.reads is not None])
+def test_it_offers_to_choose_a_file(page, name):
+    assert re.search(r"""<input[^>]*type=["']?file""", page(name))
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.reads is None])
 def test_it_offers_an_example_ready_to_send(page, name):
     (body,) = re.findall(r"<textarea[^>]*>(.*?)</textarea>", page(name), re.DOTALL)
     assert all(f'"{feature}"' in body for feature in CASES[name].features)

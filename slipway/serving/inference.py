@@ -70,6 +70,18 @@ class InferenceRequest(Struct, forbid_unknown_fields=True):
         return count
 
 
+def with_null(body: bytes) -> bytes:
+    """The body with null for each NaN that is not in a string; as it is if a string has an escape.
+
+    JSON has no NaN, but Triton's client writes what NumPy has for a value that is not known.
+    """
+    if b"\\" in body:  # where strings end is not to be seen at once
+        return body
+    parts = body.split(b'"')
+    parts[::2] = [part.replace(b"NaN", b"null") for part in parts[::2]]
+    return b'"'.join(parts)
+
+
 class ProtocolError(Exception):
     """A request that cannot be answered: the status, the words for its client, and the methods that a 405 allows."""
 
@@ -87,6 +99,7 @@ class InferenceModel:
         self.served = served
         self.name, _, self.version = served.model.tag.partition(":")
         self._columns = {name: Column(feature) for name, feature in features(served.case.record).items()}
+        self._is_nullable = any(column.feature.is_nullable for column in self._columns.values())
         self._lists = [name for name, column in self._columns.items() if column.feature.is_filled]
         self._datatypes = {output.name: output.datatype for output in served.model.card.outputs}
         self._decoder = msgspec.json.Decoder(InferenceRequest)
@@ -141,6 +154,8 @@ class InferenceModel:
         try:
             return self._decoder.decode(body)
         except ValueError as error:  # of msgspec, or of bytes that are no UTF-8
+            if self._is_nullable and b"NaN" in body and (null := with_null(body)) != body:
+                return self._read(null)
             raise ProtocolError(400, f"the body is not valid: {error}") from None
         except RecursionError:
             raise ProtocolError(400, "the body is not valid: it is nested too deeply") from None

@@ -148,7 +148,7 @@ def tensor(about: Feature, description: str) -> dict[str, Any]:
     """The schema of the input for a feature."""
     value = about.rule
     if about.is_nullable:
-        value = {"anyOf": [value, {"type": "null"}]}
+        value = {"anyOf": [value, {"type": "null", "description": "not known; a NaN is taken for it"}]}
     if about.is_filled:
         value = {"anyOf": [value, {"const": 0, "description": "fills a shorter list, at its end"}]}
     row = {"type": "array", "items": value, "minItems": about.least, "maxItems": about.most}

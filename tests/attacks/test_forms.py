@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from slipway.cases.speech import LONGEST, RATE
 from test_bodies import BLOCKED, least_block
 from wire import Wire, ask, check_error, post, watching
 
 from slipway.cases import CASES
+from slipway.cases.speech import LONGEST, RATE
 from slipway.serving.limits import MOST_BODY
 
 SPEECH = CASES["speech"].route

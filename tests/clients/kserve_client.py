@@ -19,7 +19,7 @@ from kserve.utils.numpy_codec import to_np_dtype
 def inputs(columns):
     """JSON tensors, as the protocol has them."""
     for column in columns:
-        array = np.array(column["values"], to_np_dtype(column["datatype"])).reshape(-1, 1)
+        array = np.array(column["values"], to_np_dtype(column["datatype"])).reshape(len(column["values"]), -1)
         tensor = InferInput(column["name"], list(array.shape), column["datatype"])
         tensor.set_data_from_numpy(array, binary_data=False)
         yield tensor

@@ -14,7 +14,7 @@ from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 def inputs(columns, is_binary=False):
     """JSON tensors, as the protocol has them, or binary ones, which are Triton's extension of it."""
     for column in columns:
-        array = np.array(column["values"], triton_to_np_dtype(column["datatype"])).reshape(-1, 1)
+        array = np.array(column["values"], triton_to_np_dtype(column["datatype"])).reshape(len(column["values"]), -1)
         tensor = triton.InferInput(column["name"], list(array.shape), column["datatype"])
         tensor.set_data_from_numpy(array, binary_data=is_binary)
         yield tensor

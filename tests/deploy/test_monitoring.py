@@ -97,7 +97,8 @@ def outdated(tmp_path_factory):
     """A service whose model of house prices was trained, and judged, on houses built before 2000."""
     folder = tmp_path_factory.mktemp("outdated")
     store = folder / "store"
-    shutil.copytree(Path(os.environ["BENTOML_HOME"]) / "models" / "fruit", store / "models" / "fruit")
+    others = shutil.ignore_patterns(HOUSE.name)
+    shutil.copytree(Path(os.environ["BENTOML_HOME"]) / "models", store / "models", ignore=others)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BENTOML_HOME", str(store))
         path = notebook(HOUSE)
@@ -172,7 +173,10 @@ def test_the_rules_compute_what_numpy_does(watch, served, houses):
     selector = f'case="house_price", version="{version(served)}"'
     ask(served, test)
     enough = f'slipway:feature:rows{{{selector}, feature="year_built", window="{HOUR}"}} > 400'
-    now = eventually(lambda: watch.query(enough))[0]["value"][0]
+    since = eventually(lambda: watch.query(enough))[0]["value"][0]
+    # the moment of a round of the rules: what they read and what they wrote in it belong together
+    last = f'timestamp(slipway:feature:psi{{{selector}, feature="year_built", window="{HOUR}"}}) > {since}'
+    now = eventually(lambda: watch.query(last))[0]["value"][1]
 
     def by_feature_and_bin(promql):
         return {
