@@ -13,6 +13,7 @@ from slipway.cases.credit_risk import Applicant, Risk
 from slipway.cases.diagnosis import Aspirate, Opinion
 from slipway.cases.fruit import Fruit, Kind
 from slipway.cases.house_price import House, Price
+from slipway.cases.recommendation import TopTen, Viewer
 from slipway.cases.speech import Digit, Sound
 from slipway.serving import connection
 from slipway.serving.admission import Admission
@@ -75,6 +76,11 @@ class Slipway:
     async def credit_risk(self, request: Batch[Applicant], /) -> Results[Risk]:
         """Will these applicants repay, may they have the loan, and what speaks against them?"""
         return self.models.answer("credit_risk", request)
+
+    @bentoml.api(route="/v1/recommendation")
+    async def recommendation(self, request: Batch[Viewer], /) -> Results[TopTen]:
+        """Which ten films might these people watch next?"""
+        return self.models.answer("recommendation", request)
 
     @bentoml.api(route="/v1/diagnosis")
     async def diagnosis(self, request: Batch[Aspirate], /) -> Results[Opinion]:
