@@ -11,6 +11,7 @@ from bentoml.exceptions import BentoMLException
 from slipway.cases import CASES
 from slipway.cases.credit_risk import Applicant, Risk
 from slipway.cases.diagnosis import Aspirate, Opinion
+from slipway.cases.driving import Decision, Scene
 from slipway.cases.fruit import Fruit, Kind
 from slipway.cases.house_price import House, Price
 from slipway.cases.recommendation import TopTen, Viewer
@@ -79,7 +80,7 @@ class Slipway:
 
     @bentoml.api(route="/v1/recommendation")
     async def recommendation(self, request: Batch[Viewer], /) -> Results[TopTen]:
-        """Which ten films might these people watch next?"""
+        """What should these people watch tonight?"""
         return self.models.answer("recommendation", request)
 
     @bentoml.api(route="/v1/diagnosis")
@@ -91,6 +92,11 @@ class Slipway:
     async def speech(self, request: Batch[Sound], /) -> Results[Digit]:
         """Which digit did somebody say?"""
         return self.models.answer("speech", request)
+
+    @bentoml.api(route="/v1/driving")
+    async def driving(self, request: Batch[Scene], /) -> Results[Decision]:
+        """What should these cars do next? In a simulator."""
+        return self.models.answer("driving", request)
 
 
 @cache
