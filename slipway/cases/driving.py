@@ -1,4 +1,4 @@
-"""What should this car do next? A simulated motorway of three lanes: see `data/driving.md`."""
+"""What should this car do next? A simulated motorway of three lanes, no car's driver: see `data/driving.md`."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
