@@ -66,7 +66,9 @@ def clients(model_file, tmp_path_factory):
             arguments = [sys.executable, "-m", *command.format(port=port).split()]
             process = subprocess.Popen(arguments, cwd=BENCHMARKS, env=environment)
             stack.callback(stop, process)
-            client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30))
+            # no connection is used twice: uvicorn closes one after an exception, perhaps while the next request comes
+            once = httpx.Limits(max_keepalive_connections=0)
+            client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=once))
             started[name] = process, client
         for process, client in started.values():
             wait_until_ready(process, client)
