@@ -5,7 +5,7 @@ import time
 from collections import deque
 
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slipway.serving.limits import (
     MOST_BODY,
@@ -16,7 +16,7 @@ from slipway.serving.limits import (
     MOST_WAITING,
     RETRY_AFTER,
 )
-from slipway.serving.request import is_of_health
+from slipway.serving.request import again, is_of_health
 
 BYTES_A_ROUND = 64 << 10  # of bodies, that are worked on before the event loop looks for new ones
 BYTES_A_REQUEST = 1 << 10  # that the work for even the smallest one amounts to
@@ -139,13 +139,3 @@ class Admission:
         finally:
             self.held -= len(body)
             self.waiting -= is_complete
-
-
-def again(body: bytes, receive: Receive) -> Receive:
-    """What an application receives of a request whose body was read already."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def received() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return received

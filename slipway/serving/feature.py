@@ -1,6 +1,8 @@
 """The features of a record, as its JSON schema tells them: what both doors take, in one reading."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from slipway.serving.card import Datatype
@@ -55,7 +57,11 @@ def feature(name: str, schema: dict[str, Any]) -> Feature:
     return Feature(name, DATATYPES[said["type"]], said, is_nullable, is_list, **sizes)
 
 
-def features(record: type[Record]) -> dict[str, Feature]:
-    """The features of a record, by name, in the order of the model's inputs."""
+@cache
+def features(record: type[Record]) -> Mapping[str, Feature]:
+    """The features of a record, by name, in the order of the model's inputs.
+
+    Read once: the typed door asks for them with each large body.
+    """
     schemas = record.model_json_schema()["properties"]
     return {name: feature(name, schema) for name, schema in schemas.items()}

@@ -5,7 +5,7 @@ from typing import Any
 from slipway import __version__
 from slipway.cases import CASES
 from slipway.serving.case import Case
-from slipway.serving.feature import Feature, feature
+from slipway.serving.feature import Feature, features
 from slipway.serving.limits import MOST_BODY, MOST_HEAD, MOST_HEADERS, MOST_RECORDS, RECEIVE_SECONDS
 from slipway.serving.record import example
 from slipway.serving.request import HEALTH
@@ -180,8 +180,7 @@ def tensor(about: Feature, description: str) -> dict[str, Any]:
 def inference_request(case: Case) -> dict[str, Any]:
     """The schema of an inference request for a case, with the example of its record."""
     schemas = case.record.model_json_schema()["properties"]
-    given = example(case.record)
-    features = {name: feature(name, schema) for name, schema in schemas.items()}
+    given, abouts = example(case.record), features(case.record)
     output = {
         "type": "object",
         "required": ["name"],
@@ -195,7 +194,7 @@ def inference_request(case: Case) -> dict[str, Any]:
             "datatype": about.datatype,
             "data": given[name] if about.is_list else [given[name]],
         }
-        for name, about in features.items()
+        for name, about in abouts.items()
     ]
     return {
         "type": "object",
@@ -208,10 +207,10 @@ def inference_request(case: Case) -> dict[str, Any]:
                 "description": "one for each feature, in any order",
                 "type": "array",
                 "items": {
-                    "oneOf": [tensor(about, schemas[name].get("description", "")) for name, about in features.items()]
+                    "oneOf": [tensor(about, schemas[name].get("description", "")) for name, about in abouts.items()]
                 },
-                "minItems": len(features),
-                "maxItems": len(features),
+                "minItems": len(abouts),
+                "maxItems": len(abouts),
             },
             "outputs": {
                 "description": "those wanted; left out or empty: all",

@@ -11,10 +11,11 @@ from starlette.datastructures import MutableHeaders, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slipway.cases import CASES
-from slipway.serving.request import header
+from slipway.serving.media import compressed
+from slipway.serving.request import again, header
 
 FIELD = "file"  # of the form
 FORM = "multipart/form-data"
@@ -58,12 +59,7 @@ class Uploads:
         body = f'{{"records": [{record.model_dump_json()}]}}'.encode()
         headers = MutableHeaders(raw=list(scope["headers"]))
         headers["Content-Type"], headers["Content-Length"] = "application/json", str(len(body))
-        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-        async def received() -> Message:
-            return messages.pop() if messages else await receive()
-
-        await self.app({**scope, "headers": headers.raw}, received, send)
+        await self.app({**scope, "headers": headers.raw}, again(body, receive), send)
 
 
 async def uploaded(scope: Scope, receive: Receive) -> bytes:
@@ -71,9 +67,8 @@ async def uploaded(scope: Scope, receive: Receive) -> bytes:
     kind = header(scope, b"content-type") or "nothing"
     if kind.partition(";")[0].strip().lower() != FORM or not BOUNDARY.search(kind):
         raise UploadError(415, f"send the file in a form: Content-Type: {FORM} with a boundary, not {kind[:200]}")
-    encoding = header(scope, b"content-encoding")
-    if encoding is not None and encoding.strip().lower() != "identity":
-        raise UploadError(415, f"the body must be sent as it is, not with Content-Encoding: {encoding[:200]}")
+    if (problem := compressed(scope)) is not None:
+        raise UploadError(415, problem)
     wanted = f"the form must have one file, named {FIELD}, and nothing else"
     try:
         async with Request(scope, receive).form(max_files=1, max_fields=0) as form:

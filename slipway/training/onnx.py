@@ -1,7 +1,7 @@
 """From a fitted scikit-learn model to the ONNX graph that is served, and the proof that both answer alike."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -54,7 +54,7 @@ class Graph:
 
     proto: onnx.ModelProto
     answer: Callable[[pd.DataFrame], Outputs]
-    classes: Sequence[str] = field(default_factory=list)
+    classes: Sequence[str] = ()
 
 
 def inputs(case: Case) -> list[Tensor]:
