@@ -27,7 +27,7 @@ serve: models ## train what is not trained yet, then serve (HOST and PORT: 127.0
 	@$(BIN)/bentoml serve --host $(HOST) --port $(PORT)
 
 monitor: .venv/installed ## watch a running service with Prometheus and Alertmanager (SPEED=1: in real time)
-	@$(BIN)/python -m slipway.monitor $(HOST):$(PORT) --speed $(SPEED) \
+	@$(BIN)/python -m slipway.tools.monitor $(HOST):$(PORT) --speed $(SPEED) \
 		--prometheus-port $(PROMETHEUS_PORT) --alertmanager-port $(ALERTMANAGER_PORT)
 
 test: .venv/installed ## run every test that this machine can run, the notebooks among them
@@ -51,7 +51,7 @@ notebooks: .venv/installed ## rebuild the notebooks whose source changed, in ord
 	@$(BIN)/python notebooks/build.py
 
 image: models ## build the Bento and its container image with Docker, podman or buildah
-	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m slipway.container
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m slipway.tools.container
 
 lock: .venv/installed ## resolve the requirement files and environment.yml anew from pyproject.toml
 	@$(BIN)/python requirements/lock.py

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.container import find_engine
+from slipway.tools.container import find_engine
 
 ROOT = Path(__file__).parent
 

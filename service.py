@@ -16,30 +16,31 @@ from slipway.cases.fruit import Fruit, Kind
 from slipway.cases.house_price import House, Price
 from slipway.cases.recommendation import TopTen, Viewer
 from slipway.cases.speech import Digit, Sound
-from slipway.serving import connection
-from slipway.serving.admission import Admission
-from slipway.serving.batch import Batch, Results
-from slipway.serving.errors import ErrorShape
-from slipway.serving.inference import OpenInference
-from slipway.serving.lifecycle import Draining, worker
-from slipway.serving.limits import ANSWER_SECONDS
-from slipway.serving.media import JSONBodies
-from slipway.serving.metrics import MetricsPage, RequestMetrics
+from slipway.serving.api.page import OpenAPIPage
+from slipway.serving.api.v1 import Batch, Results
+from slipway.serving.api.v2 import OpenInference
+from slipway.serving.http import connection
+from slipway.serving.http.admission import Admission
+from slipway.serving.http.errors import ErrorShape
+from slipway.serving.http.limits import RESPONSE_TIMEOUT
+from slipway.serving.http.media import JSONBodies
+from slipway.serving.http.tokens import BearerTokens
+from slipway.serving.http.uploads import Uploads
 from slipway.serving.models import Models, NewestRelease, releases
-from slipway.serving.page import OpenAPIPage
-from slipway.serving.tokens import BearerTokens
-from slipway.serving.uploads import Uploads
+from slipway.serving.observe.metrics import MetricsPage, RequestMetrics
+from slipway.serving.process import Draining, worker
 
 
 @bentoml.service(
     name="slipway",
     http={"host": "127.0.0.1", "port": 3000},  # nothing listens beyond this machine unless BENTOML_HOST says so
     # What a request costs beside its answer: BentoML's access log, traces and request metrics take twice as long as the
-    # rest of it. Ours are in the log for what goes wrong, and in `slipway.serving.metrics`; limits, in `limits`.
+    # rest of it. What goes wrong is in our log, and
+    # our metrics are in `slipway.serving.observe.metrics`.
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": "/.*"},
     metrics={"enabled": False},
-    traffic={"timeout": ANSWER_SECONDS},
+    traffic={"timeout": RESPONSE_TIMEOUT},
 )
 class Slipway:
     """The models of the course *Python machine learning in practice*."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from slipway.container import IMAGE, find_engine
+from slipway.tools.container import IMAGE, find_engine
 
 
 def machine() -> dict[str, str | int | float]:

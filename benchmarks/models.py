@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 
 from benchmarks.train import CASE, STEPS, fit, split
 from slipway.cases import CASES
-from slipway.serving.model import MODEL_FILE
+from slipway.core.model import MODEL_FILE
 from slipway.training.interval import LogInterval
 from slipway.training.release import bootstrap, release
 

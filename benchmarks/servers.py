@@ -16,6 +16,7 @@ from typing import Any, Literal
 from requirements.environments import python_of
 
 HERE = Path(__file__).parent
+APPS = HERE / "apps"
 
 Houses = list[dict[str, Any]]
 Kind = Literal["scikit-learn", "onnx", "limit", "ours"]
@@ -68,7 +69,7 @@ class Server:
     packages: tuple[str, ...]
     command: str
     variables: Mapping[str, str] = field(default_factory=dict)
-    place: Path = HERE
+    place: Path = APPS
     environment: str = ""
     prepare: str = ""
     path: str = "/predict"

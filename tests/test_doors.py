@@ -7,27 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from conftest import free_port, running
+from support.server import free_port, running
 
 ROOT = Path(__file__).parents[1]
 TRAINING_STACK = ["jupyterlab", "matplotlib", "onnx", "pandas", "pandera", "papermill", "scipy", "skl2onnx", "sklearn"]
-ROOMS = {
-    "slipway.cases",
-    "slipway.container",
-    "slipway.monitor",
-    "slipway.serving",
-    "slipway.training",
-    "service",
-    "notebooks",
-}
+ROOMS = {f"slipway.{room}" for room in ("core", "cases", "serving", "training", "tools")} | {"service", "notebooks"}
 MAY_IMPORT = {
-    "slipway/serving": {"slipway.serving", "slipway.cases"},
-    "slipway/cases": {"slipway.serving", "slipway.cases"},
-    "slipway/training": {"slipway.serving", "slipway.cases", "slipway.training"},
-    "slipway/container.py": set(),
-    "slipway/monitor.py": set(),
-    "service.py": {"slipway.serving", "slipway.cases"},
+    "slipway/core": {"slipway.core"},
+    "slipway/cases": {"slipway.core", "slipway.cases"},
+    "slipway/serving": {"slipway.core", "slipway.cases", "slipway.serving"},
+    "slipway/training": {"slipway.core", "slipway.cases", "slipway.serving", "slipway.training"},
+    "slipway/tools": {"slipway.tools"},
+    "service.py": {"slipway.core", "slipway.cases", "slipway.serving"},
 }
 
 

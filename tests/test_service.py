@@ -3,11 +3,11 @@
 import json
 
 import pytest
+from support.server import ask_example
 
-from conftest import ask_example
 from slipway.cases import CASES
-from slipway.serving.limits import MOST_RECORDS
-from slipway.serving.record import example
+from slipway.core.record import example
+from slipway.serving.http.limits import MAX_RECORDS
 
 HOUSE, APPLE = example(CASES["house_price"].record), example(CASES["fruit"].record)
 JSON = {"Content-Type": "application/json"}
@@ -43,9 +43,9 @@ def test_answers_stand_in_the_order_of_the_records(served):
 
 
 def test_as_many_records_as_allowed_are_answered(served):
-    answer = ask(served, "/v1/fruit", [APPLE] * MOST_RECORDS)
+    answer = ask(served, "/v1/fruit", [APPLE] * MAX_RECORDS)
     assert answer.status_code == 200
-    assert len(answer.json()["results"]) == MOST_RECORDS
+    assert len(answer.json()["results"]) == MAX_RECORDS
 
 
 def test_every_example_of_the_openapi_page_works_as_it_stands(served):
@@ -116,7 +116,7 @@ BAD_BODIES = {
     "nothing": "",
     "broken JSON": '{"records": [',
     "bytes that are no UTF-8": b'{"records": ["\xff"]}',
-    "too many records": json.dumps({"records": [APPLE] * (MOST_RECORDS + 1)}),
+    "too many records": json.dumps({"records": [APPLE] * (MAX_RECORDS + 1)}),
 }
 
 

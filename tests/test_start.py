@@ -8,8 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from conftest import bentoml_build, bentoml_serve, free_port
+from support.server import bentoml_build, bentoml_serve, free_port
 
 ROOT = Path(__file__).parents[1]
 

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from slipway.serving.case import Case
+from slipway.core.case import Case
 
 CASES: dict[str, Case] = {
     module.name: import_module(f"{__name__}.{module.name}").CASE for module in iter_modules(__path__)

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, Field
 
-from slipway.serving.card import Card
-from slipway.serving.case import Bound, Case, Outputs
-from slipway.serving.record import Record
+from slipway.core.card import Card
+from slipway.core.case import Bound, Case, Outputs
+from slipway.core.record import Record
 
 Home = Literal["owner", "private_contract", "rent", "parents", "other", "unknown"]
 Job = Literal["permanent", "temporary", "self_employed", "other", "unknown"]

@@ -7,20 +7,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, Field
 
-from slipway.serving.card import Card
-from slipway.serving.case import Bound, Case, Outputs
-from slipway.serving.record import Record
+from slipway.core.card import Card
+from slipway.core.case import Bound, Case, Outputs
+from slipway.core.record import Record
 
 LANES = 3
 LANE_WIDTH = 4.0  # metres
 CAR_LENGTH = 5.0  # metres
 SIGHT = 100.0  # metres of free road; a car farther away is not seen
-MOST_SPEED = 40.0  # metres a second
+MAX_SPEED = 40.0  # metres a second
 ACROSS = 3.0  # metres from a lane's centre: a car that close is in it, so one that changes lanes is in two
 
 Action = Literal["lane_left", "keep", "lane_right", "faster", "slower"]
 Gap = Annotated[float, Field(ge=0, le=SIGHT)]
-Faster = Annotated[float, Field(ge=-MOST_SPEED, le=MOST_SPEED)]
+Faster = Annotated[float, Field(ge=-MAX_SPEED, le=MAX_SPEED)]
 
 
 class Scene(Record):
@@ -32,7 +32,7 @@ class Scene(Record):
     """
 
     speed: float = Field(
-        ge=0, le=MOST_SPEED, title="own speed", description="Own speed, in metres a second", examples=[25]
+        ge=0, le=MAX_SPEED, title="own speed", description="Own speed, in metres a second", examples=[25]
     )
     lanes_left: int = Field(
         ge=0, le=LANES - 1, title="lanes on the left", description="Lanes to the left of the own one", examples=[1]
@@ -104,7 +104,7 @@ def see(cars: ArrayLike) -> dict[str, float]:
     """
     x, y, speed = np.asarray(cars, dtype=float).T
     lane = int(np.clip(round(y[0] / LANE_WIDTH), 0, LANES - 1))
-    scene = {"speed": float(np.clip(speed[0], 0, MOST_SPEED)), "lanes_left": lane, "lanes_right": LANES - 1 - lane}
+    scene = {"speed": float(np.clip(speed[0], 0, MAX_SPEED)), "lanes_left": lane, "lanes_right": LANES - 1 - lane}
     for place, number in (("", lane), ("left_", lane - 1), ("right_", lane + 1)):
         in_lane = np.abs(y[1:] - number * LANE_WIDTH) < ACROSS
         along, relative = x[1:][in_lane] - x[0], speed[1:][in_lane] - speed[0]
@@ -114,7 +114,7 @@ def see(cars: ArrayLike) -> dict[str, float]:
                 nearest = int(np.where(there, np.abs(along), np.inf).argmin())
                 distance = max(float(abs(along[nearest])) - CAR_LENGTH, 0.0)
                 if distance < gap:
-                    gap, faster = distance, float(np.clip(relative[nearest], -MOST_SPEED, MOST_SPEED))
+                    gap, faster = distance, float(np.clip(relative[nearest], -MAX_SPEED, MAX_SPEED))
             scene |= {f"{place}{side}_gap": gap, f"{place}{side}_speed": faster}
     return {name: round(value, 3) for name, value in scene.items()}
 

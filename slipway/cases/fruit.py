@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from slipway.serving.card import Card
-from slipway.serving.case import Bound, Case, Outputs
-from slipway.serving.record import Record
+from slipway.core.card import Card
+from slipway.core.case import Bound, Case, Outputs
+from slipway.core.record import Record
 
 Colour = Literal["brown", "green", "orange", "red", "yellow"]
 Name = Literal["apple", "banana", "kiwi", "lemon", "orange", "pear"]

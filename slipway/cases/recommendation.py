@@ -5,11 +5,11 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
-from slipway.serving.card import Card
-from slipway.serving.case import Bound, Case, Outputs
-from slipway.serving.record import Record
+from slipway.core.card import Card
+from slipway.core.case import Bound, Case, Outputs
+from slipway.core.record import Record
 
-MOST_FILMS = 300  # seven viewers in eight have rated fewer; of the others, send the latest
+MAX_FILMS = 300  # seven viewers in eight have rated fewer; of the others, send the latest
 FilmId = Annotated[int, Field(ge=1, le=1_000_000)]
 Stars = Annotated[float, Field(ge=0.5, le=5)]
 
@@ -22,13 +22,13 @@ class Viewer(Record):
 
     films: list[FilmId] = Field(
         min_length=0,
-        max_length=MOST_FILMS,
+        max_length=MAX_FILMS,
         description="Films that they have rated, by their MovieLens ids, in any order; they are not recommended again",
         examples=[[2571, 4993, 1]],
     )
     stars: list[Stars] = Field(
         min_length=0,
-        max_length=MOST_FILMS,
+        max_length=MAX_FILMS,
         description="The stars of each, in the same order, from 0.5 (worst) to 5; 2.5 counts as no opinion",
         examples=[[5.0, 4.5, 2.0]],
     )

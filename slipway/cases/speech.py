@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from slipway.serving.card import Card
-from slipway.serving.case import Bound, Case, Outputs
-from slipway.serving.record import Record
+from slipway.core.card import Card
+from slipway.core.case import Bound, Case, Outputs
+from slipway.core.record import Record
 
 Array = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ FFT = 256
 FILTERS, LOWEST, HIGHEST = 24, 100, 3800  # Hz: a telephone line carries no more
 COEFFICIENTS, SEGMENTS = 13, 8
 SHORTEST, LONGEST = 0.1, 3.0  # seconds
-MOST_BYTES = 256 << 10  # of a file: several times what the longest takes, and none that takes long to look through
+MAX_FILE_BYTES = 256 << 10  # of a file: several times what the longest takes, and none that takes long to look through
 QUIETEST = -50.0  # dBFS of the loudest frame: less is silence
 LIFT = 6.0  # dB above the noise: a frame as loud belongs to the word
 DROP, LEAST = 30.0, 12.0  # dB below the loudest frame: where that threshold may lie, at most and at least
@@ -41,7 +41,7 @@ def read(wav: bytes) -> Array:
 
     Raises ValueError, with what to send instead, for anything but 16-bit mono PCM WAV at 8,000 Hz, 0.1 to 3 s long.
     """
-    if len(wav) > MOST_BYTES:
+    if len(wav) > MAX_FILE_BYTES:
         raise ValueError(f"the file has {len(wav):,} bytes: send one digit, {LONGEST:g} s at most")
     try:
         with wave.open(io.BytesIO(wav)) as file:

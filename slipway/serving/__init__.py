@@ -1,0 +1,1 @@
+"""What the container needs beside `core` and `cases`: it runs without pandas and without scikit-learn."""

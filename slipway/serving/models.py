@@ -9,13 +9,13 @@ from bentoml.exceptions import NotFound
 from bentoml.models import BentoModel
 
 from slipway.cases import CASES
-from slipway.serving import prediction_log
-from slipway.serving.batch import Batch, Results
-from slipway.serving.case import Case, Outputs
-from slipway.serving.metrics import Predictions
-from slipway.serving.model import Model, ModelFileError
-from slipway.serving.prediction_log import PredictionLog
-from slipway.serving.reference import Reference
+from slipway.core.case import Case, Outputs
+from slipway.core.model import Model, ModelFileError
+from slipway.serving.api.v1 import Batch, Results
+from slipway.serving.observe import prediction_log
+from slipway.serving.observe.drift import Reference
+from slipway.serving.observe.metrics import Predictions
+from slipway.serving.observe.prediction_log import PredictionLog
 
 
 class NewestRelease(BentoModel):  # type: ignore[misc]

@@ -15,8 +15,8 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from slipway.cases import CASES
-from slipway.serving.case import Case
-from slipway.serving.model import Model
+from slipway.core.case import Case
+from slipway.core.model import Model
 from slipway.training.data import checksums
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ import pandera.pandas as pa
 from pydantic.fields import FieldInfo
 
 from slipway.cases import CASES
-from slipway.serving.record import Record
+from slipway.core.record import Record
 
 DATA = Path(__file__).parents[2] / "data"
 CHECKS = {

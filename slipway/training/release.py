@@ -11,11 +11,11 @@ import pandas as pd
 from scipy import stats
 from sklearn.base import BaseEstimator
 
-from slipway.serving.card import Card, Histogram, Metric
-from slipway.serving.case import Case, Outputs
-from slipway.serving.feature import features
-from slipway.serving.model import CARD_FILE, MODEL_FILE, Model
-from slipway.training import onnx
+from slipway.core.card import Card, Histogram, Metric
+from slipway.core.case import Case, Outputs
+from slipway.core.feature import features
+from slipway.core.model import CARD_FILE, MODEL_FILE, Model
+from slipway.training import conversion
 from slipway.training.data import checksums
 
 LIBRARIES = ("bentoml", "numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx")
@@ -62,7 +62,7 @@ def reference(case: Case, answer: Callable[[pd.DataFrame], Outputs], train: pd.D
     histograms = {}
     for name, feature in features(case.record).items():
         values = X[name].explode().dropna().infer_objects() if feature.is_list else X[name]
-        histograms[name] = histogram(values).model_copy(update={"is_filled": feature.is_filled})
+        histograms[name] = histogram(values).model_copy(update={"is_padded": feature.is_padded})
     return histograms | {"prediction": histogram(pd.Series(np.ravel(answer(X)["prediction"])))}
 
 
@@ -79,7 +79,7 @@ def gate(case: Case, metrics: Mapping[str, Metric]) -> None:
 
 def release(
     case: Case,
-    model: BaseEstimator | onnx.Graph,
+    model: BaseEstimator | conversion.Graph,
     data: pd.DataFrame,
     *,
     train: pd.DataFrame,
@@ -97,13 +97,13 @@ def release(
     Raises GateError, ConversionError or ParityError, and stores nothing then.
     """
     gate(case, metrics)
-    graph = model if isinstance(model, onnx.Graph) else onnx.graph(case, model)
+    graph = model if isinstance(model, conversion.Graph) else conversion.graph(case, model)
     content = graph.proto.SerializeToString()
     card = Card(
         case=case.name,
         target=case.target,
-        inputs=onnx.inputs(case),
-        outputs=onnx.outputs(graph.proto),
+        inputs=conversion.inputs(case),
+        outputs=conversion.outputs(graph.proto),
         classes=list(graph.classes),
         metrics=dict(metrics),
         gate={name: str(bound) for name, bound in case.gate.items()},
@@ -114,8 +114,8 @@ def release(
     )
     served = Model(f"{case.name}:unreleased", card, content)
     rows = data[case.features]
-    answers = served.run(onnx.tensors(case, rows))
-    onnx.check_parity(answers, graph.answer(rows), rows, tolerance)
+    answers = served.run(conversion.tensors(case, rows))
+    conversion.check_parity(answers, graph.answer(rows), rows, tolerance)
     case.results(answers, card)  # raises if the case cannot read what its model says
 
     labels = {"case": case.name, "data": card.data_sha256[:12]}

@@ -5,8 +5,8 @@ import signal
 import time
 
 import pytest
-from test_service import BAD_FIELDS
-from wire import (
+from support.server import workers
+from support.wire import (
     APPLE,
     DOORS,
     HOUSE,
@@ -21,13 +21,13 @@ from wire import (
     tensors,
     watching,
 )
+from test_service import BAD_FIELDS
 
 import conftest
-from conftest import workers
 from slipway.cases import CASES
-from slipway.serving.feature import features
-from slipway.serving.limits import MOST_BODY, MOST_RECORDS
-from slipway.serving.record import example
+from slipway.core.feature import features
+from slipway.core.record import example
+from slipway.serving.http.limits import MAX_BODY_BYTES, MAX_RECORDS
 
 BLOCKED = 0.1  # seconds, that the event loop may stand still for any one request
 TRIES = (
@@ -58,7 +58,7 @@ def record_json(**changed):
 
 def filled(before, unit, after):
     """As many units between two ends as a body may hold. A unit is bytes, or a function of its number."""
-    parts, room, number = [before], MOST_BODY - len(before) - len(after), 0
+    parts, room, number = [before], MAX_BODY_BYTES - len(before) - len(after), 0
     while True:
         part = unit(number) if callable(unit) else unit
         room -= len(part)
@@ -79,7 +79,7 @@ TYPED_FLOODS = {
     "objects in objects": filled(b"", b'{"a":', b""),
     "a record of unknown fields": filled(b'{"records":[{', key, b'"z":1}]}'),
     "a record of unknown fields after valid ones": filled(
-        b'{"records":[' + (APPLE_JSON + b",") * (MOST_RECORDS - 1) + b"{", key, b'"z":1}]}'
+        b'{"records":[' + (APPLE_JSON + b",") * (MAX_RECORDS - 1) + b"{", key, b'"z":1}]}'
     ),
     "unknown fields beside the records": filled(b"{", key, b'"records":[]}'),
     "an unknown field with half a million values": filled(b'{"records":[{"x":[', b"1,", b"1]}]}"),
@@ -89,7 +89,7 @@ TYPED_FLOODS = {
         b'{"records":[', b"{" + b'"x":[],' * 145 + b'"y":1},', b"{}]}"
     ),
     "one record of the largest size that is read": b'{"records":[{"x":[' + b"[]," * 5_400 + b"1]}]}",
-    "a thousand records with every field wrong": records(*[{field: [] for field in APPLE}] * MOST_RECORDS),
+    "a thousand records with every field wrong": records(*[{field: [] for field in APPLE}] * MAX_RECORDS),
     "a hundred thousand empty records": filled(b'{"records":[', b"{},", b"{}]}"),
     "half a million numbers for records": filled(b'{"records":[', b"1,", b"1]}"),
     "more valid records than are read": filled(b'{"records":[', APPLE_JSON + b",", APPLE_JSON + b"]}"),
@@ -104,7 +104,7 @@ TYPED_FLOODS = {
     "valid records twice, ten thousand times": filled(
         b'{"records":[' + APPLE_JSON + b"]", b',"records":[' + APPLE_JSON + b"]", b"}"
     ),
-    "bytes that are no UTF-8, at the end": records(*[APPLE] * MOST_RECORDS)[:-2] + b"\xff]}",
+    "bytes that are no UTF-8, at the end": records(*[APPLE] * MAX_RECORDS)[:-2] + b"\xff]}",
 }
 SECOND_FLOODS = {
     "a million brackets": b"[" * 1_000_000,
@@ -135,7 +135,7 @@ SECOND_FLOODS = {
     "a number of a million digits": tensors_json(weight="[" + "1" * 1_000_000 + "]"),
     "a million decimals": tensors_json(weight="[1." + "1" * 1_000_000 + "]"),
     "an exponent of a million digits": tensors_json(weight="[1e" + "1" * 1_000_000 + "]"),
-    "bytes that are no UTF-8, at the end": tensors(*[APPLE] * MOST_RECORDS)[:-2] + b"\xff]}",
+    "bytes that are no UTF-8, at the end": tensors(*[APPLE] * MAX_RECORDS)[:-2] + b"\xff]}",
 }
 FLOODS = [
     *[pytest.param("typed", body, id=f"typed-{name}") for name, body in TYPED_FLOODS.items()],
@@ -168,7 +168,7 @@ def test_an_event_loop_that_stands_still_is_seen(served):
 
 @pytest.mark.parametrize(("door", "body"), FLOODS)
 def test_a_flood_within_one_body_gets_400_and_blocks_nobody(served, door, body):
-    assert len(body) <= MOST_BODY
+    assert len(body) <= MAX_BODY_BYTES
     answer, block = least_block(served, post(DOORS[door][0], body))
     check_error(served, answer, 400, door)
     assert block < BLOCKED
@@ -180,8 +180,8 @@ def most_records(case, body):
         name: ([*value] * feature.most)[: feature.most] if feature.is_list else value
         for (name, value), feature in zip(example(case.record).items(), features(case.record).values(), strict=True)
     }
-    fits = (MOST_BODY - 2_000) // max(len(body([record])), len(json.dumps(record)))
-    return body([record] * min(fits, MOST_RECORDS))
+    fits = (MAX_BODY_BYTES - 2_000) // max(len(body([record])), len(json.dumps(record)))
+    return body([record] * min(fits, MAX_RECORDS))
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.reads is None])
@@ -334,7 +334,7 @@ SECOND_ONLY = {
     "three dimensions": tensors_json().replace(b"[1,1]", b"[1,1,1]", 1),
     "more rows than values": tensors_json().replace(b"[1,1]", b"[2,1]"),
     "more values than rows": tensors_json(weight="[152,152]"),
-    "more rows than are read": tensors(*[APPLE] * (MOST_RECORDS + 1)),
+    "more rows than are read": tensors(*[APPLE] * (MAX_RECORDS + 1)),
     "rows beyond 64 bits": tensors_json().replace(b"[1,1]", b"[18446744073709551617,1]"),
     "rows that are no whole number": tensors_json().replace(b"[1,1]", b"[1.5,1]"),
     "rows of different lengths": tensors_json(weight="[[152],[]]"),

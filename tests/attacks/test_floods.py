@@ -6,9 +6,29 @@ import time
 from collections import Counter
 
 import pytest
-from wire import DOORS, HOUSE, Wire, ask, check_error, get, head, log_lines, memory, post, question, watching, weighing
+from support.wire import (
+    DOORS,
+    HOUSE,
+    Wire,
+    ask,
+    check_error,
+    get,
+    head,
+    log_lines,
+    memory,
+    post,
+    question,
+    watching,
+    weighing,
+)
 
-from slipway.serving.limits import MOST_BODY, MOST_HELD, MOST_RECORDS, MOST_WAIT, RETRY_AFTER
+from slipway.serving.http.limits import (
+    MAX_BODY_BYTES,
+    MAX_BUFFERED_BYTES,
+    MAX_QUEUE_SECONDS,
+    MAX_RECORDS,
+    RETRY_AFTER_SECONDS,
+)
 
 SIZE = 100_000_000
 BLOCK = b"a" * 65_536
@@ -32,7 +52,9 @@ def test_a_body_in_chunks_gets_413_as_soon_as_it_is_too_large(served, door):
     chunk = b"%x\r\n%s\r\n" % (len(BLOCK), BLOCK)
     with weighing(served) as grown, Wire(served) as wire:
         started = time.monotonic()
-        answer = wire.ask(head(DOORS[door][0], "Transfer-Encoding: chunked") + chunk * (MOST_BODY // len(BLOCK) + 1))
+        answer = wire.ask(
+            head(DOORS[door][0], "Transfer-Encoding: chunked") + chunk * (MAX_BODY_BYTES // len(BLOCK) + 1)
+        )
         assert time.monotonic() - started < AT_ONCE
     check_error(served, answer, 413, door)
     assert grown() < FLAT
@@ -106,12 +128,12 @@ FLOODS = {
     "1,000 of 1,000 records": (
         1_000,
         "/v1/house-price",
-        lambda: post("/v1/house-price", DOORS["typed"][1](*[HOUSE] * MOST_RECORDS)),
+        lambda: post("/v1/house-price", DOORS["typed"][1](*[HOUSE] * MAX_RECORDS)),
     ),
     "1,000 of 1,000 rows": (
         1_000,
         "/v2/models/house_price/infer",
-        lambda: post("/v2/models/house_price/infer", DOORS["second"][1](*[HOUSE] * MOST_RECORDS)),
+        lambda: post("/v2/models/house_price/infer", DOORS["second"][1](*[HOUSE] * MAX_RECORDS)),
     ),
     "1,000 that are wrong": (1_000, "/v1/fruit", lambda: post("/v1/fruit", b'{"records":[{}]}')),
     "1,000 that are too large": (1_000, "/v1/fruit", lambda: head("/v1/fruit", f"Content-Length: {SIZE}")),
@@ -129,13 +151,13 @@ def test_a_thousand_connections_at_once_are_all_answered(served, number, path, d
     assert counts[first] >= 10, counts
     for status, headers, _ in answers:
         assert headers["x-request-id"]
-        assert headers.get("retry-after") == (str(RETRY_AFTER) if status == 429 else None)
+        assert headers.get("retry-after") == (str(RETRY_AFTER_SECONDS) if status == 429 else None)
     too_many = [headers["x-request-id"] for status, headers, _ in answers if status == 429]
     if too_many:
         assert len(log_lines(served, too_many[-1])) == 1
 
     assert longest() < PROBE
-    assert grown() < 4 * MOST_HELD
+    assert grown() < 4 * MAX_BUFFERED_BYTES
 
 
 def test_one_that_comes_again_after_429_is_answered(served):
@@ -164,7 +186,7 @@ def test_the_service_is_as_before(served):
         for door in DOORS:
             assert ask(served, question(door)).status == 200
         assert ask(served, get("/metrics")).status == 200
-        assert time.monotonic() - started < MOST_WAIT
+        assert time.monotonic() - started < MAX_QUEUE_SECONDS
     assert longest() < PROBE
     assert memory(served) < 600e6
     assert "Traceback" not in served.log.read_text()

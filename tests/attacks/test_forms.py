@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.wire import Wire, ask, check_error, post, watching
 from test_bodies import BLOCKED, least_block
-from wire import Wire, ask, check_error, post, watching
 
 from slipway.cases import CASES
 from slipway.cases.speech import LONGEST, RATE
-from slipway.serving.limits import MOST_BODY
+from slipway.serving.http.limits import MAX_BODY_BYTES
 
 SPEECH = CASES["speech"].route
 EXAMPLE = (Path(__file__).parents[2] / "data" / "speech_example.wav").read_bytes()
@@ -70,7 +70,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("body", FLOODS.values(), ids=FLOODS)
 def test_what_is_no_recording_gets_400_and_blocks_nobody(served, body):
-    assert len(body) <= MOST_BODY
+    assert len(body) <= MAX_BODY_BYTES
     answer, block = least_block(served, upload(body))
     check_error(served, answer, 400)
     assert block < BLOCKED
@@ -90,7 +90,7 @@ def test_what_is_not_declared_to_be_a_form_gets_415(served, kind):
 
 
 def test_a_form_may_be_no_larger_than_any_body(served):
-    check_error(served, ask(served, upload(form(bytes(MOST_BODY)))), 413)
+    check_error(served, ask(served, upload(form(bytes(MAX_BODY_BYTES)))), 413)
 
 
 def test_others_are_answered_while_many_upload(served):

@@ -4,16 +4,16 @@ import contextlib
 import time
 
 import pytest
-from wire import DOORS, Wire, ask, check_error, get, head, post, question, weighing
+from support.wire import DOORS, Wire, ask, check_error, get, head, post, question, weighing
 
-from slipway.serving.limits import MOST_HEAD, MOST_HEADERS
+from slipway.serving.http.limits import MAX_HEAD_BYTES, MAX_HEADERS
 
 LARGE = {
     "70 KB in one header": ["X-Large: " + "a" * 70_000],
     "70 KB in seventy headers": [f"X-Large-{number}: {'a' * 1_000}" for number in range(70)],
     "5,000 headers": [f"X-{number}: a" for number in range(5_000)],
     "5,000 cookies": ["Cookie: a=b"] * 5_000,
-    "one header more than are read": [f"X-{number}: a" for number in range(MOST_HEADERS - 2)],
+    "one header more than are read": [f"X-{number}: a" for number in range(MAX_HEADERS - 2)],
 }
 
 
@@ -30,9 +30,9 @@ def test_a_probe_with_too_large_a_head_gets_431(served, headers):
 
 @pytest.mark.parametrize("door", DOORS)
 def test_a_head_within_the_limits_is_read(served, door):
-    many = [f"X-{number}: a" for number in range(MOST_HEADERS - 4)]
+    many = [f"X-{number}: a" for number in range(MAX_HEADERS - 4)]
     assert ask(served, question(door, *many)).status == 200
-    assert ask(served, question(door, "X-Large: " + "a" * (MOST_HEAD - 1_000))).status == 200
+    assert ask(served, question(door, "X-Large: " + "a" * (MAX_HEAD_BYTES - 1_000))).status == 200
 
 
 ENDLESS = {

@@ -5,9 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.server import bentoml_serve, workers
 from test_start import newest, start
-
-from conftest import bentoml_serve, workers
 
 
 def cut(path):

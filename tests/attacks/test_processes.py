@@ -6,10 +6,10 @@ import socket
 import time
 from collections import Counter
 
-from wire import DOORS, Wire, ask, get, is_gone, question, repeating
+from support.server import bentoml_serve, workers
+from support.wire import DOORS, Wire, ask, get, is_gone, question, repeating
 
-from conftest import bentoml_serve, workers
-from slipway.serving.metrics import FLUSH_SECONDS
+from slipway.serving.observe.metrics import FLUSH_SECONDS
 
 STARTS = 10.0  # seconds, that a worker takes to start on a busy machine
 GIVEN_UP = 30.0  # seconds, after which a client does not try again

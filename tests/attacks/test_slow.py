@@ -7,10 +7,10 @@ import time
 from collections import Counter
 
 import pytest
-from wire import DOORS, Wire, ask, get, head, question, repeating, watching
+from support.server import workers
+from support.wire import DOORS, Wire, ask, get, head, question, repeating, watching
 
-from conftest import workers
-from slipway.serving.limits import RECEIVE_SECONDS, SEND_SECONDS
+from slipway.serving.http.limits import RECEIVE_TIMEOUT, SEND_TIMEOUT
 
 CLEARED = 10.0  # seconds, within which half a request is gone
 PROBE = 3.0  # seconds, that the image's health check waits for an answer
@@ -147,7 +147,7 @@ def test_who_does_not_read_the_answers_is_sent_away_while_others_are_served(serv
         deadline = time.monotonic() + 10
         while ask(served, get("/livez")).status == 200 and held(served, ports) < 90:
             assert time.monotonic() < deadline, f"only {held(served, ports)} are held"
-        deadline = time.monotonic() + RECEIVE_SECONDS + SEND_SECONDS + 2
+        deadline = time.monotonic() + RECEIVE_TIMEOUT + SEND_TIMEOUT + 2
         while held(served, ports):
             assert time.monotonic() < deadline, f"{held(served, ports)} are still there"
             for door in DOORS:

@@ -6,9 +6,8 @@ import time
 from collections import Counter
 
 import pytest
-from wire import DOORS, Wire, ask, get, is_gone, question, repeating
-
-from conftest import bentoml_serve, workers
+from support.server import bentoml_serve, workers
+from support.wire import DOORS, Wire, ask, get, is_gone, question, repeating
 
 DRAIN = 2.0
 READINESS = ["/readyz", "/v2/health/ready", "/v2/models/fruit/ready"]

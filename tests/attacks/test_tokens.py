@@ -1,9 +1,8 @@
 """`SLIPWAY_TOKENS`: with it, nothing but health is told to who has none of the tokens."""
 
 import pytest
-from wire import DOORS, Wire, ask, check_error, get, head, post, question
-
-from conftest import bentoml_serve
+from support.server import bentoml_serve
+from support.wire import DOORS, Wire, ask, check_error, get, head, post, question
 
 FIRST, SECOND = "pier-7f3a9c", "quay-51be02"
 

@@ -10,13 +10,13 @@ import httpx
 import joblib
 import numpy as np
 import pytest
+from support.server import free_port
 
-from conftest import free_port
 from slipway.cases import CASES
-from slipway.serving.record import example
+from slipway.core.record import example
 from slipway.training.data import load
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+APPS = Path(__file__).parents[2] / "benchmarks" / "apps"
 COMMANDS = {
     "flask": "gunicorn --threads 4 --bind 127.0.0.1:{port} flask_app:app",
     "django": "gunicorn --threads 4 --bind 127.0.0.1:{port} django_app:app",
@@ -46,7 +46,7 @@ def wait_until_ready(process, client):
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "house_price.joblib"
-    subprocess.run([sys.executable, BENCHMARKS / "train.py"], env={**os.environ, "MODEL": str(path)}, check=True)
+    subprocess.run([sys.executable, APPS.parent / "train.py"], env={**os.environ, "MODEL": str(path)}, check=True)
     return path
 
 
@@ -64,7 +64,7 @@ def clients(model_file, tmp_path_factory):
         for name, command in COMMANDS.items():
             port = free_port()
             arguments = [sys.executable, "-m", *command.format(port=port).split()]
-            process = subprocess.Popen(arguments, cwd=BENCHMARKS, env=environment)
+            process = subprocess.Popen(arguments, cwd=APPS, env=environment)
             stack.callback(stop, process)
             # no connection is used twice: uvicorn closes one after an exception, perhaps while the next request comes
             once = httpx.Limits(max_keepalive_connections=0)

@@ -6,7 +6,7 @@ import pytest
 
 from service import Slipway
 from slipway.cases import CASES
-from slipway.serving.record import example
+from slipway.core.record import example
 
 ROOT = Path(__file__).parents[2]
 NEVER_COMMITTED = {"recommendation"}  # for study alone, and not to be passed on: data/recommendation.md

@@ -13,9 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from slipway.cases.credit_risk import CASE, FACTORS, MAY_BE_UNKNOWN, Applicant
-from slipway.serving.feature import features
-from slipway.serving.model import Model
-from slipway.serving.record import example
+from slipway.core.feature import features
+from slipway.core.model import Model
+from slipway.core.record import example
 from slipway.training.data import load
 
 EXAMPLE = example(Applicant)

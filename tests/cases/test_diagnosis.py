@@ -15,12 +15,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from strategies import records
+from support.strategies import records
 
 from slipway.cases.diagnosis import CASE, NOTICE, Opinion
-from slipway.serving.card import Metric
-from slipway.serving.model import MODEL_FILE, Model
-from slipway.serving.record import example
+from slipway.core.card import Metric
+from slipway.core.model import MODEL_FILE, Model
+from slipway.core.record import example
 from slipway.training.data import load
 from slipway.training.release import GateError, gate
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from strategies import records
+from support.strategies import records
 
 from slipway.cases.driving import CASE, SIGHT, Action, Scene, see
-from slipway.serving.model import Model
+from slipway.core.model import Model
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "data" / "driving.py"))
 CONDITION = re.compile(r"(?P<what>.+) (?P<side>at most|above) (?P<limit>-?[\d.]+)( m(/s)?)?")

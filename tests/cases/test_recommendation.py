@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 from pydantic import ValidationError
 
-from slipway.cases.recommendation import CASE, MOST_FILMS, Viewer
-from slipway.serving.card import Metric
-from slipway.serving.model import MODEL_FILE, Model
+from slipway.cases.recommendation import CASE, MAX_FILMS, Viewer
+from slipway.core.card import Metric
+from slipway.core.model import MODEL_FILE, Model
 from slipway.training.data import load
 from slipway.training.release import GateError, gate
 
@@ -136,7 +136,7 @@ def test_the_order_of_the_ratings_does_not_matter():
 
 def test_nor_does_who_else_asks():
     """Short lists of a request are filled with zeros; that must not show."""
-    short, long = person([(MATRIX, 4.5)]), person([(film, 2) for film in catalogue()[:MOST_FILMS]])
+    short, long = person([(MATRIX, 4.5)]), person([(film, 2) for film in catalogue()[:MAX_FILMS]])
     assert ask(short, long, person()) == [*ask(short), *ask(long), *ask(person())]
 
 
@@ -169,8 +169,8 @@ def test_what_a_film_speaks_for_most_never_falls_when_that_film_is_liked_more(fi
 def test_ten_are_left_for_who_has_rated_as_many_as_may_be_sent():
     """Even if they are those that would be shown first."""
     best_first = [catalogue()[place] for place in np.argsort(-arrays()["lately"])]
-    (ten,) = ask(person([(film, 2.5) for film in best_first[:MOST_FILMS]]))
-    assert ten.known == MOST_FILMS
+    (ten,) = ask(person([(film, 2.5) for film in best_first[:MAX_FILMS]]))
+    assert ten.known == MAX_FILMS
     assert len(set(ids(ten))) == 10
     assert np.isfinite([film.score for film in ten.films]).all()
 

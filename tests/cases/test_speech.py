@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
-from strategies import records
+from support.strategies import records
 
 from slipway.cases import CASES
 from slipway.cases.speech import COEFFICIENTS, DCT, FFT, HOP, MEL, RATE, SEGMENTS, WORDS, sound, trim
-from slipway.serving.model import MODEL_FILE, Model
-from slipway.serving.record import example
+from slipway.core.model import MODEL_FILE, Model
+from slipway.core.record import example
 from slipway.training.data import DATA, load
 
 CASE = CASES["speech"]

@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from requirements.environments import python_of
 from slipway.cases import CASES
-from slipway.serving.record import example
+from slipway.core.record import example
 from slipway.training.data import load
 
 CLIENTS = ["triton_client", "kserve_client"]

@@ -19,13 +19,13 @@ import papermill
 import pytest
 import yaml
 from sklearn.model_selection import train_test_split
+from support.server import bentoml_serve, free_port
 
-from conftest import bentoml_serve, free_port
 from slipway.cases import CASES
-from slipway.monitor import MonitorError, faster, programs, watching
-from slipway.serving.model import Model
-from slipway.serving.record import example
-from slipway.serving.reference import OUT_OF_REFERENCE, Bins
+from slipway.core.model import Model
+from slipway.core.record import example
+from slipway.serving.observe.drift import OUT_OF_REFERENCE, Bins
+from slipway.tools.monitor import MonitorError, faster, programs, watching
 from slipway.training.__main__ import notebook
 from slipway.training.data import load
 

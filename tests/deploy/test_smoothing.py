@@ -12,8 +12,8 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from slipway.cases import CASES
-from slipway.serving.model import Model
-from slipway.serving.reference import Bins, Reference
+from slipway.core.model import Model
+from slipway.serving.observe.drift import Bins, Reference
 from slipway.training.data import load
 from slipway.training.release import histogram
 

@@ -6,10 +6,10 @@ import bentoml
 import pytest
 
 from slipway.cases import CASES
-from slipway.serving.batch import Batch
-from slipway.serving.model import Model, ModelFileError
+from slipway.core.model import Model, ModelFileError
+from slipway.core.record import example
+from slipway.serving.api.v1 import Batch
 from slipway.serving.models import Models, NewestRelease, check_case
-from slipway.serving.record import example
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from slipway.cases import CASES
-from slipway.serving.card import Metric
-from slipway.serving.case import Case
-from slipway.serving.record import Record
-from slipway.training import onnx
+from slipway.core.card import Metric
+from slipway.core.case import Case
+from slipway.core.record import Record
+from slipway.training import conversion
+from slipway.training.conversion import ParityError
 from slipway.training.data import load
-from slipway.training.onnx import ParityError
 from slipway.training.release import GateError, bootstrap, gate, histogram, reference, release
 
 FRUIT = CASES["fruit"]
@@ -51,9 +51,9 @@ def test_a_model_below_its_gate_is_not_stored(model, basket):
 
 def test_nor_is_one_whose_graph_answers_otherwise(model, basket, monkeypatch):
     before = versions()
-    honest = onnx.expected
+    honest = conversion.expected
     monkeypatch.setattr(
-        onnx, "expected", lambda model, X: honest(model, X) | {"prediction": np.array(["kiwi"] * len(X))}
+        conversion, "expected", lambda model, X: honest(model, X) | {"prediction": np.array(["kiwi"] * len(X))}
     )
     with pytest.raises(ParityError, match="from scikit-learn"):
         release(FRUIT, model, basket, train=basket, metrics=GOOD)
@@ -122,8 +122,8 @@ def test_the_reference_of_lists_is_that_of_their_values():
     case = Case("shop", Shopper, Shopper, "income", lambda *_: [], {})
     train = pd.DataFrame({"bought": [[5, 5], [], [7]], "taste": [[0.0, 1.0]] * 3, "income": [1.0, np.nan, 3.0]})
     found = reference(case, lambda X: {"prediction": np.ones((len(X), 2))}, train)
-    assert (found["bought"].counts, found["bought"].is_filled) == ([2, 1], True)
-    assert (found["taste"].counts, found["taste"].is_filled) == ([3, 3], False)
+    assert (found["bought"].counts, found["bought"].is_padded) == ([2, 1], True)
+    assert (found["taste"].counts, found["taste"].is_padded) == ([3, 3], False)
     assert (found["income"].counts, found["income"].missing) == ([1, 1], 1)
     assert found["prediction"].counts == [6]
 

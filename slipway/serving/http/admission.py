@@ -1,0 +1,141 @@
+"""What is let in: requests of a bearable size, no more of them than can be answered soon."""
+
+import asyncio
+import time
+from collections import deque
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from slipway.serving.http.limits import (
+    MAX_BODY_BYTES,
+    MAX_BUFFERED_BYTES,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    MAX_PENDING_REQUESTS,
+    MAX_QUEUE_SECONDS,
+    RETRY_AFTER_SECONDS,
+)
+from slipway.serving.http.request import again, is_of_health
+
+BYTES_A_ROUND = 64 << 10  # of bodies, that are worked on before the event loop looks for new ones
+BYTES_A_REQUEST = 1 << 10  # that the work for even the smallest one amounts to
+
+
+class RefusalError(Exception):
+    """A request that is not let in: the status and the words for its client."""
+
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+
+
+def too_busy() -> RefusalError:
+    return RefusalError(429, f"too many requests at this moment: try again in {RETRY_AFTER_SECONDS} s")
+
+
+def too_large() -> RefusalError:
+    return RefusalError(413, f"the body is larger than {MAX_BODY_BYTES:,} bytes: send the records in parts")
+
+
+def check_head(scope: Scope) -> None:
+    """Raises RefusalError if the head of a request, or what it says of its body, is too large."""
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADERS:
+        raise RefusalError(431, f"{len(headers):,} headers, at most {MAX_HEADERS} are read")
+    size = len(scope["raw_path"]) + len(scope["query_string"])
+    for name, value in headers:
+        size += len(name) + len(value)
+        if name == b"content-length" and int(value) > MAX_BODY_BYTES:
+            raise too_large()
+    if size > MAX_HEAD_BYTES:
+        raise RefusalError(431, f"the headers are larger than {MAX_HEAD_BYTES:,} bytes")
+
+
+class Turns:
+    """Says when a request may be worked on: in order, some tens of milliseconds of work in a round of the event loop.
+
+    Between two rounds the loop reads what has arrived: so all that have are counted, those too many are sent away at
+    once instead of after a long wait, and a probe is answered while a thousand large requests wait.
+    """
+
+    def __init__(self) -> None:
+        self.room = BYTES_A_ROUND
+        self.waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.is_counting = False
+
+    async def mine(self, size: int) -> None:
+        """Wait for the turn of a request whose body has a size."""
+        loop = asyncio.get_running_loop()
+        if not self.is_counting:
+            self.is_counting = True
+            loop.call_soon(self.next_round, loop)
+        size += BYTES_A_REQUEST
+        if self.room > 0 and not self.waiting:
+            self.room -= size
+        else:
+            turn = loop.create_future()
+            self.waiting.append((size, turn))
+            await turn
+
+    def next_round(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let in as many as there is room for."""
+        self.is_counting = bool(self.waiting) or self.room < BYTES_A_ROUND
+        self.room = BYTES_A_ROUND
+        while self.waiting and self.room > 0:
+            size, turn = self.waiting.popleft()
+            if not turn.done():  # or else its client is gone
+                self.room -= size
+                turn.set_result(None)
+        if self.is_counting:
+            loop.call_soon(self.next_round, loop)
+
+
+class Admission:
+    """ASGI middleware: lets a request in once it is complete and it is its turn, with its body in one piece."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.turns = Turns()
+        self.held = 0  # bytes of bodies
+        self.waiting = 0  # requests that are complete
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        body = bytearray()
+        is_complete = False
+        try:
+            check_head(scope)
+            if is_of_health(scope):
+                await self.app(scope, receive, send)
+                return
+            while not is_complete:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    # nobody reads it, but without an answer the request would count as the service's failure
+                    raise RefusalError(408, "the client left before its request was complete")
+                chunk = message["body"]
+                body += chunk
+                self.held += len(chunk)
+                if len(body) > MAX_BODY_BYTES:
+                    raise too_large()
+                if self.held > MAX_BUFFERED_BYTES:
+                    raise too_busy()
+                is_complete = not message["more_body"]
+            self.waiting += 1
+            if self.waiting > MAX_PENDING_REQUESTS:
+                raise too_busy()
+            arrived = time.monotonic()
+            await self.turns.mine(len(body))
+            if time.monotonic() - arrived > MAX_QUEUE_SECONDS:
+                raise too_busy()
+            await self.app(scope, again(bytes(body), receive), send)
+        except RefusalError as refusal:
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if refusal.status == 429 else None
+            await JSONResponse({"error": refusal.error}, refusal.status, headers)(scope, receive, send)
+        finally:
+            self.held -= len(body)
+            self.waiting -= is_complete

@@ -1,0 +1,1 @@
+"""What an operator sees: metrics, drift, the log, and the prediction log."""

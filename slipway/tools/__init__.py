@@ -1,0 +1,1 @@
+"""What `make` starts beside the service: the container and the monitor."""
