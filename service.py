@@ -3,8 +3,6 @@
 A plain `bentoml serve` in this folder runs it, on the models of BentoML's own store.
 """
 
-from functools import cache, partial
-
 import bentoml
 from bentoml.exceptions import BentoMLException
 
@@ -16,19 +14,13 @@ from slipway.cases.fruit import Fruit, Kind
 from slipway.cases.house_price import House, Price
 from slipway.cases.recommendation import TopTen, Viewer
 from slipway.cases.speech import Digit, Sound
-from slipway.serving.api.page import OpenAPIPage
+from slipway.serving import models, process
 from slipway.serving.api.v1 import Batch, Results
-from slipway.serving.api.v2 import OpenInference
-from slipway.serving.http import connection
-from slipway.serving.http.admission import Admission
-from slipway.serving.http.errors import ErrorShape
+from slipway.serving.application import guard
 from slipway.serving.http.limits import RESPONSE_TIMEOUT
-from slipway.serving.http.media import JSONBodies
-from slipway.serving.http.tokens import BearerTokens
-from slipway.serving.http.uploads import Uploads
-from slipway.serving.models import Models, NewestRelease, releases
-from slipway.serving.observe.metrics import MetricsPage, RequestMetrics
-from slipway.serving.process import Draining, worker
+from slipway.serving.models import Models, NewestRelease
+from slipway.serving.process import Worker
+from slipway.serving.settings import Settings, check_bentoml
 
 
 @bentoml.service(
@@ -47,22 +39,27 @@ class Slipway:
 
     def __init__(self) -> None:
         try:
-            self.models = models()
+            self.settings = Settings.read()
+            self.telemetry = process.telemetry(Slipway)
+            self.models = Models.load(Slipway, self.telemetry, self.settings)
         except BentoMLException as error:
-            worker.give_up(error)
+            process.give_up(error)
+        self.worker = Worker(self.telemetry, self.settings.drain_seconds)
 
     @bentoml.on_deployment
     def verify() -> None:
-        """Runs once, before any worker: a model file that is not the one released ends the start with one line."""
-        Models(releases(Slipway))
+        """Runs once, before any worker: what cannot be served ends the start with one line."""
+        check_bentoml(Slipway)
+        models.verify(Slipway, Settings.read())
+        process.supervise()
 
     @bentoml.on_startup
     async def start(self) -> None:
         """Runs in each worker, once its models are loaded."""
-        await worker.start()
+        await self.worker.start()
 
     async def __is_ready__(self) -> bool:
-        return worker.is_ready
+        return self.worker.is_ready
 
     @bentoml.api(route="/v1/house-price")
     async def house_price(self, request: Batch[House], /) -> Results[Price]:
@@ -100,22 +97,5 @@ class Slipway:
         return self.models.answer("driving", request)
 
 
-@cache
-def models() -> Models:
-    """The models that this worker answers with, at both doors."""
-    return Models(releases(Slipway))
-
-
 Slipway.models.extend(NewestRelease(case) for case in CASES)
-connection.install(  # what a request passes, in this order, before BentoML sees it
-    partial(RequestMetrics, service=Slipway),
-    Draining,
-    ErrorShape,
-    BearerTokens,
-    Admission,
-    Uploads,
-    JSONBodies,
-    partial(OpenInference, models=models),
-    MetricsPage,
-    partial(OpenAPIPage, service=Slipway),
-)
+guard(Slipway)

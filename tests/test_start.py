@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.server import bentoml_build, bentoml_serve, free_port
+from support.server import bentoml_build, bentoml_serve, newest, start
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,19 +18,6 @@ def store(tmp_path):
     """A copy of the tests' model store that a test may spoil."""
     shutil.copytree(Path(os.environ["BENTOML_HOME"]) / "models", tmp_path / "store" / "models")
     return tmp_path / "store"
-
-
-def start(store):
-    """What a start that must fail prints, and its exit code."""
-    command = [sys.executable, "-m", "bentoml", "serve", "-p", str(free_port())]
-    environment = os.environ | {"BENTOML_HOME": str(store)}
-    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
-    said = [line for line in (answer.stdout + answer.stderr).splitlines() if "[INFO]" not in line]
-    return answer.returncode, said
-
-
-def newest(store, case):
-    return store / "models" / case / (store / "models" / case / "latest").read_text().strip()
 
 
 def test_a_model_that_is_not_the_one_released_ends_the_start_with_one_line(store):

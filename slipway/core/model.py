@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import bentoml
 import numpy as np
-import onnxruntime
 from bentoml.exceptions import BentoMLException
 from pydantic import ValidationError
 
@@ -39,21 +38,42 @@ def as_array(values: Sequence[Any], datatype: Datatype) -> np.ndarray:
     return np.array(values, DTYPES[datatype])[:, np.newaxis]  # None becomes NaN
 
 
+def check_content(tag: str, card: Card, content: bytes) -> None:
+    """Raises ModelFileError unless the SHA-256 of a model file's bytes is the one on its card.
+
+    Loading anything else is not safe, and a file with one flipped bit may load and predict wrongly.
+    """
+    found = hashlib.sha256(content).hexdigest()
+    if found != card.model_sha256:
+        raise ModelFileError(
+            f"{tag}: {MODEL_FILE} is not the file that was released (SHA-256 {found[:12]}…, its card says "
+            f"{card.model_sha256[:12]}…). Delete it with `bentoml models delete {tag}` and release it again."
+        )
+
+
+def read_release(stored: bentoml.Model) -> tuple[Card, bytes]:
+    """The card and the checked model file of an entry of the store.
+
+    Raises ModelFileError if they cannot be read, or are not the ones that were released.
+    """
+    try:
+        card = Card.model_validate_json(Path(stored.path_of(CARD_FILE)).read_bytes())
+        content = Path(stored.path_of(MODEL_FILE)).read_bytes()
+    except (OSError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelFileError(f"{stored.tag}: {CARD_FILE} or {MODEL_FILE} cannot be read: {reason}") from error
+    check_content(str(stored.tag), card, content)
+    return card, content
+
+
 class Model:
     """A model that answers: its card, its tag in the store and an ONNX Runtime session."""
 
     def __init__(self, tag: str, card: Card, content: bytes) -> None:
-        """Open a session on the bytes of a model.
+        """Open a session on the bytes of a model. Raises ModelFileError if they are not the ones that were released."""
+        import onnxruntime  # here: a process that opens no session, the supervisor, saves the time and the memory
 
-        Raises ModelFileError unless their SHA-256 is the one on the card: loading anything else is not safe, and a
-        file with one flipped bit may load and predict wrongly.
-        """
-        found = hashlib.sha256(content).hexdigest()
-        if found != card.model_sha256:
-            raise ModelFileError(
-                f"{tag}: {MODEL_FILE} is not the file that was released (SHA-256 {found[:12]}…, its card says "
-                f"{card.model_sha256[:12]}…). Delete it with `bentoml models delete {tag}` and release it again."
-            )
+        check_content(tag, card, content)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # a request is small; workers, not threads, use the other cores
         options.inter_op_num_threads = 1
@@ -65,13 +85,7 @@ class Model:
     @classmethod
     def load(cls, stored: bentoml.Model) -> Self:
         """The model of an entry of the store. Raises ModelFileError if its files are not fit to serve."""
-        try:
-            card = Card.model_validate_json(Path(stored.path_of(CARD_FILE)).read_bytes())
-            content = Path(stored.path_of(MODEL_FILE)).read_bytes()
-        except (OSError, ValidationError) as error:
-            reason = str(error).splitlines()[0]
-            raise ModelFileError(f"{stored.tag}: {CARD_FILE} or {MODEL_FILE} cannot be read: {reason}") from error
-        return cls(str(stored.tag), card, content)
+        return cls(str(stored.tag), *read_release(stored))
 
     @property
     def output_shapes(self) -> dict[str, list[int]]:

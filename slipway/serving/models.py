@@ -1,7 +1,8 @@
 """The models that one process of the service answers with."""
 
-from collections.abc import Sequence
-from typing import Any
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import bentoml
 import numpy as np
@@ -9,13 +10,14 @@ from bentoml.exceptions import NotFound
 from bentoml.models import BentoModel
 
 from slipway.cases import CASES
+from slipway.core.card import Card
 from slipway.core.case import Case, Outputs
-from slipway.core.model import Model, ModelFileError
+from slipway.core.model import Model, ModelFileError, read_release
 from slipway.serving.api.v1 import Batch, Results
-from slipway.serving.observe import prediction_log
 from slipway.serving.observe.drift import Reference
-from slipway.serving.observe.metrics import Predictions
+from slipway.serving.observe.metrics import Telemetry
 from slipway.serving.observe.prediction_log import PredictionLog
+from slipway.serving.settings import RELEASES, Settings
 
 
 class NewestRelease(BentoModel):  # type: ignore[misc]
@@ -32,62 +34,100 @@ class NewestRelease(BentoModel):  # type: ignore[misc]
         return stored
 
 
-def releases(service: Any) -> Sequence[BentoModel]:
-    """What a service answers with: the versions that its Bento pins, or, outside a Bento, the newest ones."""
-    if service.bento is None:
-        return list(service.models)
-    return [info.to_model() for info in service.bento.info.all_models]
+def releases(service: Any, settings: Settings) -> Iterator[bentoml.Model]:
+    """What a service answers with: an entry of the model store for each case.
+
+    That is the version which the settings name; for a case that they do not name the one that the Bento pins, or,
+    outside a Bento, the newest. Raises NotFound if one is not there, ModelFileError for a case that does not exist.
+    """
+    pinned: Sequence[BentoModel] = (
+        service.models if service.bento is None else [info.to_model() for info in service.bento.info.all_models]
+    )
+    names = [model.tag.name for model in pinned]
+    if unknown := settings.releases.keys() - set(names):
+        raise ModelFileError(f"{RELEASES}: there is no {min(unknown)}, but {', '.join(names)}")
+    for model in pinned:
+        version = settings.releases.get(model.tag.name)
+        yield model.resolve() if version is None else bentoml.models.get(f"{model.tag.name}:{version}")
 
 
-def check_case(case: Case, model: Model) -> None:
+def verify(service: Any, settings: Settings) -> None:
+    """Runs once, before any worker: checks the releases, and lets the workers answer with the same ones.
+
+    A worker that is started again later would find a newer release otherwise, and two versions would answer side by
+    side. Raises NotFound or ModelFileError. No session is opened: that takes time and memory that a supervisor does not
+    need.
+    """
+    tags = []
+    for stored in releases(service, settings):
+        card, _ = read_release(stored)
+        check_case(CASES[stored.tag.name], str(stored.tag), card)
+        tags.append(str(stored.tag))
+    os.environ[RELEASES] = ",".join(tags)
+
+
+def check_case(case: Case, tag: str, card: Card) -> None:
     """Raises ModelFileError if a model is another case's, or was released when its case had other features."""
-    if model.card.case != case.name:
-        raise ModelFileError(f"{model.tag} is a release of {model.card.case}, not of {case.name}.")
-    features = [tensor.name for tensor in model.card.inputs]
+    if card.case != case.name:
+        raise ModelFileError(f"{tag} is a release of {card.case}, not of {case.name}.")
+    features = [tensor.name for tensor in card.inputs]
     if features != case.features:
         difference = ", ".join(sorted(set(features) ^ set(case.features))) or "their order"
         raise ModelFileError(
-            f"{model.tag} was released for other features ({difference}): `python -m slipway.training --again`."
+            f"{tag} was released for other features ({difference}): `python -m slipway.training --again`."
         )
 
 
 class Served:
-    """One case and the model that answers it: what both doors ask, and where what they answer is counted."""
+    """One case and the model that answers it: what both APIs ask, and where what they answer is counted."""
 
-    def __init__(self, case: Case, model: Model) -> None:
-        check_case(case, model)
+    def __init__(self, case: Case, model: Model, telemetry: Telemetry, settings: Settings) -> None:
+        check_case(case, model.tag, model.card)
         self.case = case
         self.model = model
         self.reference = Reference(model.card)
         version = model.tag.partition(":")[2]
-        self.predictions = Predictions(case.name, version, self.reference)
-        folder = prediction_log.folder()
-        self.log = None if folder is None else PredictionLog(case.name, version, model.card, folder)
+        self.predictions = telemetry.serve(case, version, self.reference)
+        self.log = None
+        if settings.prediction_log is not None:
+            self.log = PredictionLog(case.name, version, model.card, settings.prediction_log, telemetry.lost_rows)
 
     def run(self, tensors: dict[str, np.ndarray]) -> Outputs:
         """The outputs for input arrays of shape (n, 1), which are within the ranges of the case's record."""
         outputs = self.model.run(tensors)
-        self.predictions.answered += len(outputs["prediction"])
+        self.count(tensors, outputs)
+        return outputs
+
+    def count(self, tensors: Mapping[str, np.ndarray], outputs: Outputs) -> None:
+        """Count records that are answered, with what was asked and answered, and log them."""
+        self.predictions.answered(len(outputs["prediction"]))
         self.reference.count(tensors, outputs)
         if self.log is not None:
             self.log.write(tensors, outputs)
-        return outputs
 
     def answer(self, batch: Batch[Any]) -> Results[Any]:
         """The results for the records of a batch, in their order, with the version of the model that gave them."""
-        outputs = self.run(self.model.tensors(batch.records))
-        return Results(model=self.model.tag, results=list(self.case.results(outputs, self.model.card)))
+        tensors = self.model.tensors(batch.records)
+        outputs = self.model.run(tensors)
+        results = Results(model=self.model.tag, results=list(self.case.results(outputs, self.model.card)))
+        self.count(tensors, outputs)  # last: what fails before is no answer
+        return results
 
 
 class Models:
-    """A loaded, verified model for each case.
+    """A loaded, verified model for each case, by the case's name."""
 
-    Raises NotFound if a model is not in the store, ModelFileError if its files are not the ones that were released.
-    """
+    def __init__(self, served: Mapping[str, Served]) -> None:
+        self.served = served
 
-    def __init__(self, releases: Sequence[BentoModel]) -> None:
-        loaded = {release.tag.name: Model.load(release.resolve()) for release in releases}
-        self.served = {name: Served(CASES[name], model) for name, model in loaded.items()}
+    @classmethod
+    def load(cls, service: Any, telemetry: Telemetry, settings: Settings) -> Self:
+        """The models that a BentoML service answers with.
+
+        Raises NotFound if one is not in the store, ModelFileError if its files are not the ones that were released.
+        """
+        loaded = {stored.tag.name: Model.load(stored) for stored in releases(service, settings)}
+        return cls({name: Served(CASES[name], model, telemetry, settings) for name, model in loaded.items()})
 
     def answer(self, case: str, batch: Batch[Any]) -> Results[Any]:
         """The results for the records of a batch."""

@@ -5,15 +5,18 @@ import signal
 import time
 
 import pytest
+from support import server
+from support.bodies import BAD_FIELDS
 from support.server import workers
 from support.wire import (
     APPLE,
+    BLOCKED,
     DOORS,
     HOUSE,
-    Wire,
     ask,
     check_error,
     datatype,
+    least_block,
     log_lines,
     post,
     question,
@@ -21,18 +24,11 @@ from support.wire import (
     tensors,
     watching,
 )
-from test_service import BAD_FIELDS
 
-import conftest
 from slipway.cases import CASES
 from slipway.core.feature import features
 from slipway.core.record import example
 from slipway.serving.http.limits import MAX_BODY_BYTES, MAX_RECORDS
-
-BLOCKED = 0.1  # seconds, that the event loop may stand still for any one request
-TRIES = (
-    6  # other programs on the machine make the loop wait, too: the least of so many is what the service is to blame for
-)
 
 APPLE_JSON = json.dumps(APPLE).encode()
 
@@ -143,18 +139,6 @@ FLOODS = [
 ]
 
 
-def least_block(server, data):
-    """The answer to a request, and for how many seconds at most it blocked the event loop."""
-    least = float("inf")
-    for _ in range(TRIES):
-        with watching(server) as longest, Wire(server) as wire:
-            answer = wire.ask(data)
-        least = min(least, longest())
-        if least < BLOCKED:
-            break
-    return answer, least
-
-
 def test_an_event_loop_that_stands_still_is_seen(served):
     with watching(served) as longest:
         for worker in workers(served):
@@ -194,7 +178,7 @@ def test_the_largest_valid_request_of_the_typed_door_blocks_nobody(served, name)
 
 @pytest.mark.parametrize("name", CASES)
 def test_nor_does_that_of_the_second_door(served, name):
-    body = most_records(CASES[name], lambda rows: json.dumps({"inputs": conftest.tensors(CASES[name], rows)}).encode())
+    body = most_records(CASES[name], lambda rows: json.dumps({"inputs": server.tensors(CASES[name], rows)}).encode())
     answer, block = least_block(served, post(f"/v2/models/{name}/infer", body))
     assert answer.status == 200
     assert block < BLOCKED

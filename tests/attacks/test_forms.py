@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.wire import Wire, ask, check_error, post, watching
-from test_bodies import BLOCKED, least_block
+from support.wire import BLOCKED, Wire, ask, check_error, least_block, post, watching
 
 from slipway.cases import CASES
 from slipway.cases.speech import LONGEST, RATE

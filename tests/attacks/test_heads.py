@@ -64,7 +64,9 @@ def test_what_never_ends_is_refused_and_takes_no_memory(served, begin, more):
                 wire.send(more)
                 sent += len(more)
         answer = wire.answer()
-    check_error(served, answer, 431 if answer.status == 431 else 400)
+    # once the path is known, the v2 API has a shape of its own
+    door = "second" if DOORS["second"][0].encode() in begin else "typed"
+    check_error(served, answer, 431 if answer.status == 431 else 400, door)
     assert answer.headers["connection"] == "close"
     assert time.monotonic() - started < 8
     assert grown() < 30e6

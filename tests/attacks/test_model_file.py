@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.server import bentoml_serve, workers
-from test_start import newest, start
+from support.server import bentoml_serve, newest, start, workers
 
 
 def cut(path):

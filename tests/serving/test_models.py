@@ -4,12 +4,13 @@ import re
 
 import bentoml
 import pytest
+from support.inprocess import load_models
 
 from slipway.cases import CASES
 from slipway.core.model import Model, ModelFileError
 from slipway.core.record import example
 from slipway.serving.api.v1 import Batch
-from slipway.serving.models import Models, NewestRelease, check_case
+from slipway.serving.models import NewestRelease, check_case
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def fruit():
 
 
 def test_it_answers_each_case_with_its_newest_release():
-    models = Models([NewestRelease(name) for name in CASES])
+    models = load_models()
     for name, case in CASES.items():
         batch = Batch[case.record].model_validate({"records": [example(case.record)] * 3})
         answer = models.answer(name, batch)
@@ -28,15 +29,15 @@ def test_it_answers_each_case_with_its_newest_release():
 
 def test_a_model_of_another_case_is_refused(fruit):
     with pytest.raises(ModelFileError, match="is a release of fruit, not of house_price"):
-        check_case(CASES["house_price"], fruit)
+        check_case(CASES["house_price"], fruit.tag, fruit.card)
 
 
 def test_a_model_released_for_other_features_is_refused_with_their_names(fruit):
-    fruit.card = fruit.card.model_copy(update={"inputs": fruit.card.inputs[1:]})
+    card = fruit.card.model_copy(update={"inputs": fruit.card.inputs[1:]})
     with pytest.raises(ModelFileError, match=r"released for other features \(weight\).*--again"):
-        check_case(CASES["fruit"], fruit)
+        check_case(CASES["fruit"], fruit.tag, card)
 
 
 def test_a_case_without_a_release_says_how_to_make_one():
     with pytest.raises(Exception, match=r"the model store holds no unicorn.*make models"):
-        Models([NewestRelease("unicorn")])
+        NewestRelease("unicorn").resolve()

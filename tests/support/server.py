@@ -121,3 +121,16 @@ def tensors(case: Case, records: Sequence[Mapping[str, Any]]) -> list[dict[str, 
             data = [value for values in data for value in values + [0] * (width - len(values))]
         inputs.append({"name": name, "shape": [len(records), width], "datatype": feature.datatype, "data": data})
     return inputs
+
+
+def start(store):
+    """What a start that must fail prints, and its exit code."""
+    command = [sys.executable, "-m", "bentoml", "serve", "-p", str(free_port())]
+    environment = os.environ | {"BENTOML_HOME": str(store)}
+    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    said = [line for line in (answer.stdout + answer.stderr).splitlines() if "[INFO]" not in line]
+    return answer.returncode, said
+
+
+def newest(store, case):
+    return store / "models" / case / (store / "models" / case / "latest").read_text().strip()

@@ -9,8 +9,8 @@ from slipway.core.feature import Feature, features
 from slipway.core.record import example
 from slipway.serving.http.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, MAX_RECORDS, RECEIVE_TIMEOUT
 from slipway.serving.http.request import HEALTH
-from slipway.serving.http.tokens import VARIABLE
 from slipway.serving.http.uploads import FIELD, FORM
+from slipway.serving.settings import TOKENS
 
 DESCRIPTION = (
     "The models of the course *Python machine learning in practice*, behind two doors. Each takes records and answers "
@@ -26,7 +26,7 @@ TAGS = [
 
 ERRORS = {
     400: "The request is not valid: the error says what to change",
-    401: f"The service asks for a token (`{VARIABLE}`), and the request bears none that it knows",
+    401: f"The service asks for a token (`{TOKENS}`), and the request bears none that it knows",
     408: f"The request was not complete within {RECEIVE_TIMEOUT:g} seconds",
     413: f"The body is larger than {MAX_BODY_BYTES:,} bytes",
     415: "The body is not of the kind that is read here",

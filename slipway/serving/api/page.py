@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slipway.serving.api.openapi import describe
+from slipway.serving.http.request import Request
+from slipway.serving.http.routes import Route
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -40,23 +41,25 @@ SwaggerUIBundle({url: "docs.json", dom_id: "#page", deepLinking: true, tryItOutE
 
 
 class OpenAPIPage:
-    """ASGI middleware that answers `GET /` and `GET /docs.json` and leaves all else to the service."""
+    """The page and the description that it shows."""
 
-    def __init__(self, app: ASGIApp, service: Any) -> None:
-        self.app = app
-        self.service = service
+    def __init__(self, service: Any) -> None:
+        """service: the BentoML service that is described"""
+        self._service = service
+
+    @property
+    def routes(self) -> dict[str, Route]:
+        """The page at `/`, and the description at `/docs.json`."""
+        return {"/": Route(self._page), "/docs.json": Route(self._description)}
 
     @cached_property
     def specification(self) -> dict[str, Any]:
         """The description, made when it is first asked for."""
-        specification = json.dumps(self.service.openapi_spec.asdict())  # makes strings of the keys that are numbers
+        specification = json.dumps(self._service.openapi_spec.asdict())  # makes strings of the keys that are numbers
         return describe(json.loads(specification))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer: Response | None = None
-        if scope["type"] == "http" and scope["method"] == "GET":
-            if scope["path"] == "/":
-                answer = HTMLResponse(PAGE)
-            elif scope["path"] == "/docs.json":
-                answer = JSONResponse(self.specification)
-        await (answer or self.app)(scope, receive, send)
+    async def _page(self, request: Request, body: bytes) -> Response:
+        return HTMLResponse(PAGE)
+
+    async def _description(self, request: Request, body: bytes) -> Response:
+        return JSONResponse(self.specification)

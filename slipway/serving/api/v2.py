@@ -1,28 +1,30 @@
-"""The second door: the Open Inference Protocol, version 2, over HTTP and JSON.
+"""The v2 API: the Open Inference Protocol, version 2, over HTTP and JSON.
 
 https://github.com/open-inference/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 
-Columns in, columns out: each becomes an input tensor of the model with one call, where the typed door makes an object
-of each record. What is refused is the same at both doors.
+Columns in, columns out: each becomes an input tensor of the model with one call, where the v1 API reads records. What
+is refused is the same in both.
 """
 
-from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import JSONResponse, Response
 
 from slipway import __version__
 from slipway.core.feature import features
 from slipway.serving.api.columns import Column, ColumnError
 from slipway.serving.api.keys import DuplicateKeyError, check_keys
+from slipway.serving.http.errors import Refusal
 from slipway.serving.http.limits import MAX_PARAMETERS, MAX_RECORDS
-from slipway.serving.http.request import header, is_of_protocol
+from slipway.serving.http.media import check_json
+from slipway.serving.http.request import Request
+from slipway.serving.http.routes import Route
 from slipway.serving.models import Models, Served
-from slipway.serving.process import worker
+from slipway.serving.process import Worker
 
 BINARY = b"inference-header-content-length"  # that of a body with binary tensors, an extension of Triton's and KServe's
 Parameters = Annotated[dict[str, str | bool | int | float], Meta(max_length=MAX_PARAMETERS)] | UnsetType
@@ -82,14 +84,8 @@ def with_null(body: bytes) -> bytes:
     return b'"'.join(parts)
 
 
-class ProtocolError(Exception):
-    """A request that cannot be answered: the status, the words for its client, and the methods that a 405 allows."""
-
-    def __init__(self, status: int, error: str, allow: str | None = None) -> None:
-        super().__init__(error)
-        self.status = status
-        self.error = error
-        self.allow = allow
+class ProtocolError(ValueError):
+    """An inference request that is not valid: in words for its client."""
 
 
 class InferenceModel:
@@ -131,7 +127,7 @@ class InferenceModel:
         """The response to an inference request. Raises ProtocolError if it is not valid."""
         request = self._read(body)
         if request.model_name is not UNSET and request.model_name != self.name:
-            raise ProtocolError(400, f"this is {self.name}, not {request.model_name[:100]!r}")
+            raise ProtocolError(f"this is {self.name}, not {request.model_name[:100]!r}")
         tensors = self._tensors(request.inputs)
         wanted = self._wanted(request)
         self._check_keys(body, request)
@@ -156,40 +152,40 @@ class InferenceModel:
         except ValueError as error:  # of msgspec, or of bytes that are no UTF-8
             if self._is_nullable and b"NaN" in body and (null := with_null(body)) != body:
                 return self._read(null)
-            raise ProtocolError(400, f"the body is not valid: {error}") from None
+            raise ProtocolError(f"the body is not valid: {error}") from None
         except RecursionError:
-            raise ProtocolError(400, "the body is not valid: it is nested too deeply") from None
+            raise ProtocolError("the body is not valid: it is nested too deeply") from None
 
     def _check_keys(self, body: bytes, request: InferenceRequest) -> None:
         """Comes last: to read a body again takes long, unless its tensors and outputs are known to be right."""
         try:
             check_keys(body, request.count_keys())
         except DuplicateKeyError as error:
-            raise ProtocolError(400, f"the body is not valid: {error}") from None
+            raise ProtocolError(f"the body is not valid: {error}") from None
 
     def _tensors(self, inputs: list[Input]) -> dict[str, np.ndarray]:
         tensors: dict[str, np.ndarray] = {}
         rows = inputs[0].shape[0] if inputs and inputs[0].shape else 0
         if not 1 <= rows <= MAX_RECORDS:
-            raise ProtocolError(400, f"the first dimension of a shape counts the rows: 1 to {MAX_RECORDS:,}")
+            raise ProtocolError(f"the first dimension of a shape counts the rows: 1 to {MAX_RECORDS:,}")
         for given in inputs:
             column = self._columns.get(given.name)
             if column is None or given.name in tensors:
                 what = "stands twice" if column else f"is none of {', '.join(self._columns)}"
-                raise ProtocolError(400, f"input {given.name[:100]!r} {what}")
+                raise ProtocolError(f"input {given.name[:100]!r} {what}")
             if given.datatype != column.datatype:
-                raise ProtocolError(400, f"input {given.name!r} is {column.datatype}, not {given.datatype[:20]}")
+                raise ProtocolError(f"input {given.name!r} is {column.datatype}, not {given.datatype[:20]}")
             try:
                 tensors[given.name] = column.read(given.data, rows, column.width(given.shape, rows))
             except ColumnError as error:
-                raise ProtocolError(400, f"input {given.name!r}: {error}") from None
+                raise ProtocolError(f"input {given.name!r}: {error}") from None
         if len(tensors) != len(self._columns):
             missing = ", ".join(name for name in self._columns if name not in tensors)
-            raise ProtocolError(400, f"there is no input {missing}")
+            raise ProtocolError(f"there is no input {missing}")
         if len(self._lists) > 1:
             first, *others = (tensors[name] != 0 for name in self._lists)
             if not all(np.array_equal(first, other) for other in others):
-                raise ProtocolError(400, f"{', '.join(self._lists)}: the lists of a row must be of one length")
+                raise ProtocolError(f"{', '.join(self._lists)}: the lists of a row must be of one length")
         return tensors
 
     def _wanted(self, request: InferenceRequest) -> list[str]:
@@ -199,94 +195,72 @@ class InferenceModel:
         for output in request.outputs:
             if output.name not in self._datatypes or output.name in wanted:
                 what = "stands twice" if output.name in wanted else f"is none of {', '.join(self._datatypes)}"
-                raise ProtocolError(400, f"output {output.name[:100]!r} {what}")
+                raise ProtocolError(f"output {output.name[:100]!r} {what}")
             wanted.append(output.name)
         return wanted
 
 
 class OpenInference:
-    """ASGI middleware that answers whatever lies under `/v2`, and leaves all else to the service."""
+    """The protocol over HTTP: what is answered at each of its paths."""
 
-    def __init__(self, app: ASGIApp, models: Callable[[], Models]) -> None:
-        """models: returns the loaded models, from when the service is ready"""
-        self.app = app
-        self._load = models
+    def __init__(self, models: Models, worker: Worker) -> None:
+        self._models = {name: InferenceModel(served) for name, served in models.served.items()}
+        self._worker = worker
 
-    @cached_property
-    def _models(self) -> dict[str, InferenceModel]:
-        return {name: InferenceModel(served) for name, served in self._load().served.items()}
-
-    @cached_property
-    def _infer(self) -> dict[str, Callable[[bytes], bytes]]:
-        return {
-            f"/v2/models/{name}{version}/infer": model.infer
-            for name, model in self._models.items()
-            for version in ("", f"/versions/{model.version}")
+    @property
+    def routes(self) -> dict[str, Route]:
+        """The routes of the server and of each model, which can also be asked for by its version."""
+        routes = {
+            "/v2": Route(self._server),
+            "/v2/": Route(self._server),
+            "/v2/health/live": Route(self._live),
+            "/v2/health/ready": Route(self._ready),
         }
+        for name, model in self._models.items():
+            for version in ("", f"/versions/{model.version}"):
+                path = f"/v2/models/{name}{version}"
+                routes[path] = Route(partial(self._metadata, model))
+                routes[f"{path}/ready"] = Route(partial(self._model_ready, name))
+                routes[f"{path}/infer"] = Route(partial(self._infer, model), methods=("POST",))
+        return routes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_of_protocol(scope):
-            await self.app(scope, receive, send)
-            return
-        headers = [(b"content-type", b"application/json")]
+    async def unknown(self, request: Request, body: bytes) -> Response:
+        """Raises Refusal, with 404, that says what there is."""
+        match request.path.split("/")[2:]:
+            case ["models", name, *_] if name not in self._models:
+                raise Refusal(404, f"no model {name[:100]!r}: there is {', '.join(self._models)}")
+            case ["models", name, "versions", version, *_] if version != self._models[name].version:
+                raise Refusal(404, f"{name} is served in version {self._models[name].version} alone")
+        raise Refusal(404, "nothing is here: see /v2, /v2/health/ready, /v2/models/NAME")
+
+    async def _infer(self, model: InferenceModel, request: Request, body: bytes) -> Response:
+        if request.header(BINARY) is None:
+            check_json(request)
         try:
-            infer = self._infer.get(scope["path"])
-            if infer is not None and scope["method"] == "POST":
-                message = await receive()
-                try:
-                    status, body = 200, infer(message["body"])
-                except ProtocolError:
-                    if header(scope, BINARY) is not None:
-                        raise ProtocolError(415, "binary tensors are not read here: send JSON ones") from None
-                    raise
-            else:
-                status, body = 200, msgspec.json.encode(self._about(scope["method"], scope["path"]))
+            return Response(model.infer(body), media_type="application/json")
         except ProtocolError as error:
-            status, body = error.status, msgspec.json.encode({"error": error.error})
-            if error.allow is not None:
-                headers.append((b"allow", error.allow.encode()))
-        headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            if request.header(BINARY) is not None:
+                raise Refusal(415, "binary tensors are not read here: send JSON ones") from None
+            raise Refusal(400, str(error)) from None
 
-    def _about(self, method: str, path: str) -> dict[str, Any]:
-        """What a GET is answered. Raises ProtocolError if there is nothing at the path, or something else to do."""
-        answer: dict[str, Any] | None = None
-        match path.split("/")[2:]:
-            case [] | [""]:
-                answer = {"name": "slipway", "version": __version__, "extensions": []}
-            case ["health", "live"]:
-                answer = {"live": True}
-            case ["health", "ready"]:
-                answer = {"live": True, "ready": self._ready()}  # the protocol's text says live, its clients ask ready
-            case ["models", name, *rest]:
-                answer = self._about_model(name, rest)
-        if answer is None:
-            raise ProtocolError(404, "nothing is here: see /v2, /v2/health/ready, /v2/models/NAME")
-        if method not in ("GET", "HEAD"):
-            raise ProtocolError(405, "only GET is answered here", allow="GET, HEAD")
-        return answer
+    async def _server(self, request: Request, body: bytes) -> Response:
+        return JSONResponse({"name": "slipway", "version": __version__, "extensions": []})
 
-    def _about_model(self, name: str, rest: list[str]) -> dict[str, Any] | None:
-        model = self._models.get(name)
-        if model is None:
-            raise ProtocolError(404, f"no model {name[:100]!r}: there is {', '.join(self._models)}")
-        if rest[:1] == ["versions"] and len(rest) > 1:
-            if rest[1] != model.version:
-                raise ProtocolError(404, f"{name} is served in version {model.version} alone")
-            rest = rest[2:]
-        match rest:
-            case []:
-                return model.metadata
-            case ["ready"]:
-                return {"name": name, "ready": self._ready()}
-            case ["infer"]:
-                raise ProtocolError(405, "POST an inference request here", allow="POST")
-        return None
+    async def _live(self, request: Request, body: bytes) -> Response:
+        return JSONResponse({"live": True})
 
-    @staticmethod
-    def _ready() -> bool:
-        """True. Raises ProtocolError if this worker is not ready: clients look at the status alone."""
-        if not worker.is_ready:
-            raise ProtocolError(503, "this worker is starting or stopping")
-        return True
+    async def _ready(self, request: Request, body: bytes) -> Response:
+        self._check_ready()
+        return JSONResponse({"live": True, "ready": True})  # the protocol's text says live, its clients ask ready
+
+    async def _metadata(self, model: InferenceModel, request: Request, body: bytes) -> Response:
+        return JSONResponse(model.metadata)
+
+    async def _model_ready(self, name: str, request: Request, body: bytes) -> Response:
+        self._check_ready()
+        return JSONResponse({"name": name, "ready": True})
+
+    def _check_ready(self) -> None:
+        """Raises Refusal, with 503, if this worker is not ready: clients look at the status alone."""
+        if not self._worker.is_ready:
+            raise Refusal(503, "this worker is starting or stopping")

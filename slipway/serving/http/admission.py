@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections import deque
 
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope
 
+from slipway.serving.http.errors import Refusal
 from slipway.serving.http.limits import (
     MAX_BODY_BYTES,
     MAX_BUFFERED_BYTES,
@@ -16,41 +16,33 @@ from slipway.serving.http.limits import (
     MAX_QUEUE_SECONDS,
     RETRY_AFTER_SECONDS,
 )
-from slipway.serving.http.request import again, is_of_health
 
 BYTES_A_ROUND = 64 << 10  # of bodies, that are worked on before the event loop looks for new ones
 BYTES_A_REQUEST = 1 << 10  # that the work for even the smallest one amounts to
+FAULT = "slipway.fault"  # in the scope of a request: its connection puts a Refusal there if the rest will not come
 
 
-class RefusalError(Exception):
-    """A request that is not let in: the status and the words for its client."""
-
-    def __init__(self, status: int, error: str) -> None:
-        super().__init__(error)
-        self.status = status
-        self.error = error
+def too_busy() -> Refusal:
+    wait = str(RETRY_AFTER_SECONDS)
+    return Refusal(429, f"too many requests at this moment: try again in {wait} s", {"Retry-After": wait})
 
 
-def too_busy() -> RefusalError:
-    return RefusalError(429, f"too many requests at this moment: try again in {RETRY_AFTER_SECONDS} s")
-
-
-def too_large() -> RefusalError:
-    return RefusalError(413, f"the body is larger than {MAX_BODY_BYTES:,} bytes: send the records in parts")
+def too_large() -> Refusal:
+    return Refusal(413, f"the body is larger than {MAX_BODY_BYTES:,} bytes: send the records in parts")
 
 
 def check_head(scope: Scope) -> None:
-    """Raises RefusalError if the head of a request, or what it says of its body, is too large."""
+    """Raises Refusal if the head of a request, or what it says of its body, is too large."""
     headers = scope["headers"]
     if len(headers) > MAX_HEADERS:
-        raise RefusalError(431, f"{len(headers):,} headers, at most {MAX_HEADERS} are read")
+        raise Refusal(431, f"{len(headers):,} headers, at most {MAX_HEADERS} are read")
     size = len(scope["raw_path"]) + len(scope["query_string"])
     for name, value in headers:
         size += len(name) + len(value)
         if name == b"content-length" and int(value) > MAX_BODY_BYTES:
             raise too_large()
     if size > MAX_HEAD_BYTES:
-        raise RefusalError(431, f"the headers are larger than {MAX_HEAD_BYTES:,} bytes")
+        raise Refusal(431, f"the headers are larger than {MAX_HEAD_BYTES:,} bytes")
 
 
 class Turns:
@@ -93,49 +85,50 @@ class Turns:
 
 
 class Admission:
-    """ASGI middleware: lets a request in once it is complete and it is its turn, with its body in one piece."""
+    """Lets a request in once it is complete and it is its turn, with its body in one piece."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self) -> None:
         self.turns = Turns()
-        self.held = 0  # bytes of bodies
-        self.waiting = 0  # requests that are complete
+        self.buffered = 0  # bytes of bodies
+        self.pending = 0  # requests that are complete and not answered
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+    async def admit(self, scope: Scope, receive: Receive) -> bytes:
+        """The body of a request, once it is its turn. Whoever called this calls `release` when it is answered.
+
+        Raises Refusal if the body is too large or too late, or there are too many; there is nothing to release then.
+        """
         body = bytearray()
         is_complete = False
         try:
-            check_head(scope)
-            if is_of_health(scope):
-                await self.app(scope, receive, send)
-                return
             while not is_complete:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     # nobody reads it, but without an answer the request would count as the service's failure
-                    raise RefusalError(408, "the client left before its request was complete")
+                    raise Refusal(408, "the client left before its request was complete")
                 chunk = message["body"]
                 body += chunk
-                self.held += len(chunk)
+                self.buffered += len(chunk)
                 if len(body) > MAX_BODY_BYTES:
                     raise too_large()
-                if self.held > MAX_BUFFERED_BYTES:
+                if self.buffered > MAX_BUFFERED_BYTES:
                     raise too_busy()
                 is_complete = not message["more_body"]
-            self.waiting += 1
-            if self.waiting > MAX_PENDING_REQUESTS:
+                if FAULT in scope:
+                    raise scope[FAULT]
+            self.pending += 1
+            if self.pending > MAX_PENDING_REQUESTS:
                 raise too_busy()
             arrived = time.monotonic()
             await self.turns.mine(len(body))
             if time.monotonic() - arrived > MAX_QUEUE_SECONDS:
                 raise too_busy()
-            await self.app(scope, again(bytes(body), receive), send)
-        except RefusalError as refusal:
-            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if refusal.status == 429 else None
-            await JSONResponse({"error": refusal.error}, refusal.status, headers)(scope, receive, send)
-        finally:
-            self.held -= len(body)
-            self.waiting -= is_complete
+        except BaseException:
+            self.buffered -= len(body)
+            self.pending -= is_complete
+            raise
+        return bytes(body)
+
+    def release(self, size: int) -> None:
+        """A request whose body has a size, and which was admitted, is answered."""
+        self.buffered -= size
+        self.pending -= 1

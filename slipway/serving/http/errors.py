@@ -1,26 +1,37 @@
 """One shape for every error: `{"error": ..., "detail": [...], "request_id": ...}`.
 
-At the second door it is `{"error": ...}` alone, as the Open Inference Protocol has it.
+In the v2 API it is `{"error": ...}` alone, as the Open Inference Protocol has it.
 """
 
 import json
 import logging
-import random
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Send
 
-from slipway.serving.http.request import header, is_of_health, is_of_protocol
+from slipway.serving.http.request import Request
 from slipway.serving.observe import log
 
 logger = logging.getLogger("bentoml.request")
 MAX_PROBLEMS = 20
-REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+
+
+class Refusal(Exception):  # noqa: N818 - it is the client's mistake, and an answer to it
+    """A request that is not answered as it was meant: the status, the words for its client, and headers beside."""
+
+    def __init__(self, status: int, error: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+        self.headers = headers
+
+    def response(self) -> JSONResponse:
+        """The answer, which `Reply` gives the one shape."""
+        return JSONResponse({"error": self.error}, self.status, self.headers)
 
 
 def problem(error: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,11 +49,6 @@ def problem(error: Mapping[str, Any]) -> dict[str, Any]:
     return {**where, "problem": error["msg"]}
 
 
-def new_request_id() -> str:
-    """An id for a request whose client gave none: 32 hexadecimal digits. It is no secret."""
-    return f"{random.getrandbits(128):032x}"
-
-
 def raw_error(status: int, error: str, request_id: str) -> bytes:
     """A whole response with an error in the one shape, for a connection that is closed after it."""
     body = json.dumps({"error": error, "detail": [], "request_id": request_id})
@@ -56,10 +62,10 @@ def raw_error(status: int, error: str, request_id: str) -> bytes:
     return "\r\n".join([*head, "", body]).encode()
 
 
-def error_body(status: int, body: bytes, request_id: str, *, of_protocol: bool = False) -> bytes:
+def error_body(status: int, body: bytes, request_id: str, *, of_v2: bool = False) -> bytes:
     """The error in the one shape, from whatever BentoML or Starlette wrote: a JSON object, a list of one, or text.
 
-    of_protocol: whether it is the shape of the Open Inference Protocol, the `error` alone
+    of_v2: whether it is the shape of the Open Inference Protocol, the `error` alone
     """
     try:
         said = json.loads(body)
@@ -70,74 +76,69 @@ def error_body(status: int, body: bytes, request_id: str, *, of_protocol: bool =
     detail: list[dict[str, Any]] = []
     if isinstance(said, dict):
         problems = said.get("detail", [])
-        detail = [problem(error) for error in problems[:MAX_PROBLEMS]]
-        if len(problems) > MAX_PROBLEMS:
-            detail.append({"problem": f"and {len(problems) - MAX_PROBLEMS:,} more"})
-        said = "invalid request" if detail else said.get("error", "")
-    error = str(said) or HTTPStatus(status).phrase
-    told = {"error": error} if of_protocol else {"error": error, "detail": detail, "request_id": request_id}
+        if isinstance(problems, list) and all(isinstance(each, dict) and "loc" in each for each in problems):
+            detail = [problem(error) for error in problems[:MAX_PROBLEMS]]
+            if len(problems) > MAX_PROBLEMS:
+                detail.append({"problem": f"and {len(problems) - MAX_PROBLEMS:,} more"})
+            said = "invalid request" if detail else said.get("error", "")
+        else:  # Starlette and FastAPI say in `detail` what is wrong
+            said = said.get("error") or problems
+    error = (said if isinstance(said, str) else json.dumps(said)) or HTTPStatus(status).phrase
+    told = {"error": error} if of_v2 else {"error": error, "detail": detail, "request_id": request_id}
     return json.dumps(told).encode()
 
 
-def report(scope: Scope, status: int, request_id: str, content: bytes) -> None:
+def report(method: str, raw_path: bytes, status: int, request_id: str, error: str) -> None:
     """Put an error into the log that no exception put there: one line, whatever the client sent."""
-    path = scope["raw_path"][:200].decode("ascii")
-    said = json.dumps(json.loads(content)["error"])[:300]
-    logger.warning("%s %s refused with %d, request %s: %s", scope["method"], path, status, request_id, said)
+    path = raw_path[:200].decode("ascii", errors="backslashreplace")
+    logger.warning("%s %s refused with %d, request %s: %s", method, path, status, request_id, json.dumps(error)[:300])
 
 
-class ErrorShape:
-    """ASGI middleware: gives every response an `X-Request-ID` and every error the one shape.
+class Reply:
+    """What is sent for one request, as the `send` of an ASGI application.
 
-    A client's own `X-Request-ID` is kept if it is up to 128 letters, digits, dots, colons, dashes or underscores. The
-    log has it too.
+    Every response gets the request's id, and every error the one shape and a line in the log.
+
+    status: of the response, 500 as long as there is none
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-        for handler in logging.getLogger("bentoml").handlers:  # through which BentoML reports exceptions
-            handler.filters.insert(0, log.RequestLog())  # before BentoML's own, which reads the level
+    def __init__(self, request: Request, raw_path: bytes, send: Send, *, closes: bool) -> None:
+        """closes: whether the client is asked to connect anew for its next request"""
+        self.status = 500
+        self.is_started = False
+        self._request = request
+        self._raw_path = raw_path
+        self._send = send
+        self._headers = [(b"x-request-id", request.id.encode())]
+        if closes:
+            self._headers.append((b"connection", b"close"))
+        self._failure: Message | None = None
+        self._said = b""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
+    async def __call__(self, message: Message) -> None:
+        """Send a part of the response. That of an error is kept until it is complete."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._headers]
+            if self.status >= 400:
+                self._failure = message
+                return
+            self.is_started = True
+        elif self._failure is not None:
+            self._said += message.get("body", b"")
+            if not message.get("more_body", False):
+                await self._send_error(self._failure)
             return
+        await self._send(message)
 
-        offered = header(scope, b"x-request-id")
-        request_id = offered if offered and REQUEST_ID.fullmatch(offered) else new_request_id()
-        log.request_id.set(request_id)
-        log.is_reported.set(False)
-        failure: Message | None = None
-        body = bytearray()
-        is_started = False
-
-        async def shaped(message: Message) -> None:
-            nonlocal failure, is_started
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
-                if message["status"] >= 400:
-                    failure = message
-                    return
-                is_started = True
-            elif failure is not None:
-                body.extend(message.get("body", b""))
-                if message.get("more_body", False):
-                    return
-                content = error_body(failure["status"], bytes(body), request_id, of_protocol=is_of_protocol(scope))
-                if not log.is_reported.get() and not is_of_health(scope):
-                    report(scope, failure["status"], request_id, content)
-                headers = MutableHeaders(scope=failure)
-                headers["Content-Type"] = "application/json"
-                headers["Content-Length"] = str(len(content))
-                await send(failure)
-                message = {"type": "http.response.body", "body": content}
-            await send(message)
-
-        try:
-            await self.app(scope, receive, shaped)
-        except Exception:
-            logger.exception("%s %s failed", scope["method"], scope["path"][:200])
-            if is_started or failure is not None:
-                raise
-            # answered here: uvicorn's own answer has neither the shape nor the request's id
-            await JSONResponse({"error": "the service failed"}, 500)(scope, receive, shaped)
+    async def _send_error(self, start: Message) -> None:
+        request = self._request
+        content = error_body(self.status, self._said, request.id, of_v2=request.is_of_v2)
+        if not log.is_reported.get() and not request.is_of_health:
+            report(request.method, self._raw_path, self.status, request.id, json.loads(content)["error"])
+        headers = MutableHeaders(scope=start)
+        headers["Content-Type"] = "application/json"
+        headers["Content-Length"] = str(len(content))
+        self.is_started = True
+        await self._send(start)
+        await self._send({"type": "http.response.body", "body": content})

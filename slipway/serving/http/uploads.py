@@ -7,74 +7,60 @@ BentoML sees is that record in JSON.
 
 import re
 
+from starlette import requests
 from starlette.datastructures import MutableHeaders, UploadFile
 from starlette.formparsers import MultiPartException
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from slipway.cases import CASES
-from slipway.serving.http.media import compressed
-from slipway.serving.http.request import again, header
+from slipway.serving.http.errors import Refusal
+from slipway.serving.http.media import check_encoding
+from slipway.serving.http.request import Request, again
 
 FIELD = "file"  # of the form
 FORM = "multipart/form-data"
 BOUNDARY = re.compile(r'\bboundary="?[^\s";]', re.IGNORECASE)
-
-
-class UploadError(Exception):
-    """An upload that is not taken: the status, and the words for its client."""
-
-    def __init__(self, status: int, error: str) -> None:
-        super().__init__(error)
-        self.status = status
+WANTED = f"the form must have one file, named {FIELD}, and nothing else"
 
 
 class Uploads:
-    """ASGI middleware: makes a record of each file that is uploaded to a case that takes files.
+    """Makes a record of each file that is uploaded to a case that takes files."""
 
-    It wants a form with one file and nothing else: 415 for another kind of body, 400 for another form and for a file
-    that the case does not take.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self) -> None:
         self.reads = {case.route: case.reads for case in CASES.values() if case.reads is not None}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reads = self.reads.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if reads is None:
-            await self.app(scope, receive, send)
-            return
-        try:
-            content = await uploaded(scope, receive)
-            record = reads(content)
-        except UploadError as error:
-            await JSONResponse({"error": str(error)}, error.status)(scope, receive, send)
-            return
-        except ValueError as error:
-            await JSONResponse({"error": str(error)}, 400)(scope, receive, send)
-            return
+    def is_for(self, request: Request) -> bool:
+        """Whether a request asks a case that takes files."""
+        return request.path in self.reads
 
+    async def record(self, request: Request, scope: Scope, receive: Receive) -> tuple[Scope, Receive]:
+        """The same request with the record in JSON as its body.
+
+        Raises Refusal: with 415 for a body that is no form, with 400 for a form that has not one file and nothing else,
+        and for a file that the case does not take.
+        """
+        content = await uploaded(request, scope, receive)
+        try:
+            record = self.reads[request.path](content)
+        except ValueError as error:
+            raise Refusal(400, str(error)) from None
         body = f'{{"records": [{record.model_dump_json()}]}}'.encode()
         headers = MutableHeaders(raw=list(scope["headers"]))
         headers["Content-Type"], headers["Content-Length"] = "application/json", str(len(body))
-        await self.app({**scope, "headers": headers.raw}, again(body, receive), send)
+        return {**scope, "headers": headers.raw}, again(body, receive)
 
 
-async def uploaded(scope: Scope, receive: Receive) -> bytes:
-    """What stands in the one file of a form. Raises UploadError if the body is something else."""
-    kind = header(scope, b"content-type") or "nothing"
+async def uploaded(request: Request, scope: Scope, receive: Receive) -> bytes:
+    """What stands in the one file of a form. Raises Refusal if the body is something else."""
+    kind = request.header(b"content-type") or "nothing"
     if kind.partition(";")[0].strip().lower() != FORM or not BOUNDARY.search(kind):
-        raise UploadError(415, f"send the file in a form: Content-Type: {FORM} with a boundary, not {kind[:200]}")
-    if (problem := compressed(scope)) is not None:
-        raise UploadError(415, problem)
-    wanted = f"the form must have one file, named {FIELD}, and nothing else"
+        raise Refusal(415, f"send the file in a form: Content-Type: {FORM} with a boundary, not {kind[:200]}")
+    check_encoding(request)
     try:
-        async with Request(scope, receive).form(max_files=1, max_fields=0) as form:
+        async with requests.Request(scope, receive).form(max_files=1, max_fields=0) as form:
             file = form.get(FIELD)
             if not isinstance(file, UploadFile):
-                raise UploadError(400, wanted)
+                raise Refusal(400, WANTED)
             return await file.read()
     except MultiPartException as error:
-        raise UploadError(400, f"{wanted}: {error.message}") from None
+        raise Refusal(400, f"{WANTED}: {error.message}") from None

@@ -42,3 +42,10 @@ class RequestLog(logging.Filter):
                 record.levelno, record.levelname = logging.WARNING, "WARNING"
                 record.exc_info = None
         return True
+
+
+def install() -> None:
+    """Put the filter before BentoML's own, which reads the level. Once is enough for a process."""
+    for handler in logging.getLogger("bentoml").handlers:  # through which BentoML reports exceptions
+        if not any(isinstance(each, RequestLog) for each in handler.filters):
+            handler.filters.insert(0, RequestLog())

@@ -5,211 +5,227 @@ request, but too much for each of its values: those are counted in plain integer
 """
 
 import asyncio
+import logging
 import os
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import anyio.to_thread
-from prometheus_client import (
-    REGISTRY,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-    multiprocess,
-    values,
-)
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess, values
 
-from slipway.cases import CASES
-from slipway.serving.http.request import HEALTH
+from slipway.core.case import Case
 from slipway.serving.observe.drift import Reference
 
 FLUSH_SECONDS = 1.0
-SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the folder of the workers' files, which `bentoml serve` makes
-
-if SHARED in os.environ:
-    # prometheus_client asks for the process id at each count, a system call, in case the process was forked: ours never
-    process_id = os.getpid()
-    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: process_id)  # type: ignore[no-untyped-call]
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client keeps the files that the workers share
 
 # BentoML's own metrics under its own names and labels. Its middleware, which is off, takes a third of a request's time
 # and makes a new series of every path that anyone asks for.
 LABELS = ["endpoint", "service_name", "service_version", "runner_name"]
-REQUESTS = Counter("bentoml_service_request_total", "Requests, by endpoint and status", [*LABELS, "http_response_code"])
-DURATION = Histogram(
-    "bentoml_service_request_duration_seconds",
-    "Time from a request's head to the end of its answer",
-    [*LABELS, "http_response_code"],
-    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)
-IN_PROGRESS = Gauge(
-    "bentoml_service_request_in_progress", "Requests that are not answered yet", LABELS, multiprocess_mode="livesum"
-)
-PREDICTIONS = Counter(
-    "slipway_predictions_total",
-    "Records answered; requests refused (4xx) and failed (5xx), whose records nobody counted",
-    ["case", "version", "outcome"],
-)
-BINS = Counter(
-    "slipway_feature_bin_total", "Values served, by the bin of the reference", ["case", "version", "feature", "bin"]
-)
-SHARES = Gauge(
-    "slipway_reference_share",
-    "Share of the training split in a bin, with half an observation added to each",
-    ["case", "version", "feature", "bin"],
-    multiprocess_mode="max",
-)
-LOST_ROWS = Counter("slipway_prediction_log_lost_rows_total", "Predictions that could not be written to the log")
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+OF_BIN = ["case", "version", "feature", "bin"]
+OTHER = "other"  # what a path is counted as that nobody serves, so that a thousand of them make no thousand series
 
-flushes: list[Callable[[], None]] = []  # what hands plain integers over, of each object that counts so
-predictions: dict[str, "Predictions"] = {}  # by endpoint: who answers there
-endpoints = {path: path for path in (*HEALTH, "/", "/docs.json", "/metrics", "/v2")}  # by path: as what it is counted
+logger = logging.getLogger("bentoml.metrics")
 
 
-def flush() -> None:
-    """Hand over what was counted since the last time."""
-    for each in flushes:
-        each()
+def share(folder: Path) -> None:
+    """Let the metrics that this process makes from now on be added up with those of others, by files in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ[FOLDER] = str(folder)
+    # prometheus_client asks for the process id at each count, a system call, in case the process was forked: ours never
+    process_id = os.getpid()
+    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: process_id)  # type: ignore[no-untyped-call]
 
 
-async def keep_flushing() -> None:
-    """Hand over once a second, for as long as the worker lives."""
-    while True:
-        flush()
-        await asyncio.sleep(FLUSH_SECONDS)
+class Requests:
+    """Counts requests, how long they take and how they end."""
 
+    def __init__(self, telemetry: "Telemetry", service: str, version: str) -> None:
+        registry = telemetry.registry
+        self._telemetry = telemetry
+        self._counter = Counter(
+            "bentoml_service_request_total",
+            "Requests, by endpoint and status",
+            [*LABELS, "http_response_code"],
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "bentoml_service_request_duration_seconds",
+            "Time from a request's head to the end of its answer",
+            [*LABELS, "http_response_code"],
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._gauge = Gauge(
+            "bentoml_service_request_in_progress",
+            "Requests that are not answered yet",
+            LABELS,
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._labels = {"service_name": service, "service_version": version, "runner_name": service}
+        self._endpoints: dict[str, str] = {}
+        self._in_progress: dict[str, int] = defaultdict(int)
+        self._finished: dict[tuple[str, int], int] = defaultdict(int)
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
-def forget_the_dead() -> None:
-    """Take requests in progress out of the sum that belong to workers which were killed."""
-    for file in Path(os.environ.get(SHARED, "/nonexistent")).glob("gauge_live*.db"):
-        pid = int(file.stem.rpartition("_")[2])
-        try:
-            os.kill(pid, 0)  # asks whether there is such a process
-        except ProcessLookupError:
-            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    def serve(self, path: str, endpoint: str) -> None:
+        """Count a path that somebody serves as an endpoint of its own."""
+        self._endpoints[path] = endpoint
+
+    def knows(self, path: str) -> bool:
+        """Whether somebody serves a path."""
+        return path in self._endpoints
+
+    def begin(self, path: str) -> str:
+        """A request for a path begins. The endpoint that it is counted as."""
+        endpoint = self._endpoints.get(path, OTHER)
+        self._in_progress[endpoint] += 1
+        return endpoint
+
+    def end(self, endpoint: str, status: int, seconds: float) -> None:
+        """A request of an endpoint has ended with a status."""
+        self._in_progress[endpoint] -= 1
+        self._finished[endpoint, status] += 1
+        self._of(endpoint, status)[1].observe(seconds)
+        if status >= 400 and (predictions := self._telemetry.predictions.get(endpoint)) is not None:
+            predictions.unanswered(status)
+
+    def refuse(self, status: int, seconds: float) -> None:
+        """What came over a connection was refused before there was a request."""
+        self.end(self.begin(OTHER), status, seconds)
+
+    def flush(self) -> None:
+        """Hand over the requests, and make the series whose first increase must not be missed."""
+        for endpoint in self._telemetry.predictions:
+            self._of(endpoint, 200), self._of(endpoint, 500)
+        finished, self._finished = self._finished, defaultdict(int)
+        for (endpoint, status), count in finished.items():
+            self._of(endpoint, status)[0].inc(count)
+        for endpoint, count in self._in_progress.items():
+            self._gauge.labels(endpoint=endpoint, **self._labels).set(count)
+
+    def _of(self, endpoint: str, status: int) -> tuple[Counter, Histogram]:
+        """The counter and the histogram of an endpoint and a status."""
+        found = self._children.get((endpoint, status))
+        if found is None:
+            labels = self._labels | {"endpoint": endpoint, "http_response_code": str(status)}
+            found = self._counter.labels(**labels), self._duration.labels(**labels)
+            self._children[endpoint, status] = found
+        return found
 
 
 class Predictions:
     """Counts what one model answers, and what it would have."""
 
-    def __init__(self, case: str, version: str, reference: Reference) -> None:
-        self.answered = 0
-        self.answers = PREDICTIONS.labels(case, version, "answered")
-        self.unanswered = {outcome: PREDICTIONS.labels(case, version, outcome) for outcome in ("refused", "failed")}
-        self.counters = {
-            feature: [BINS.labels(case, version, feature, name) for name in bins.names]
+    def __init__(self, telemetry: "Telemetry", case: str, version: str, reference: Reference) -> None:
+        self._reference = reference
+        self._answered = 0
+        self._answers = telemetry.outcomes.labels(case, version, "answered")
+        self._refused = telemetry.outcomes.labels(case, version, "refused")
+        self._failed = telemetry.outcomes.labels(case, version, "failed")
+        self._counters = {
+            feature: [telemetry.bins.labels(case, version, feature, name) for name in bins.names]
             for feature, bins in reference.bins.items()
         }
         for feature, bins in reference.bins.items():
-            for name, share in zip(bins.names, bins.shares, strict=True):
-                SHARES.labels(case, version, feature, name).set(share)
-        self.reference = reference
-        flushes.append(self.flush)
-        typed, model = CASES[case].route, f"/v2/models/{case}"
-        predictions[typed] = predictions[f"{model}/infer"] = self
-        endpoints[typed] = typed
-        for what in ("", "/ready", "/infer"):
-            endpoints[model + what] = endpoints[f"{model}/versions/{version}{what}"] = model + what
+            for name, part in zip(bins.names, bins.shares, strict=True):
+                telemetry.shares.labels(case, version, feature, name).set(part)
 
-    def unanswer(self, status: int) -> None:
+    def answered(self, rows: int) -> None:
+        """Count the records of a request that was answered."""
+        self._answered += rows
+
+    def unanswered(self, status: int) -> None:
         """Count a request that got an error."""
-        self.unanswered["refused" if status < 500 else "failed"].inc()
+        (self._refused if status < 500 else self._failed).inc()
 
     def flush(self) -> None:
         """Hand over the records answered and the bins' counts."""
-        self.answers.inc(self.answered)
-        self.answered = 0
-        for feature, bins in self.reference.bins.items():
-            for counter, count in zip(self.counters[feature], bins.take(), strict=True):
+        self._answers.inc(self._answered)
+        self._answered = 0
+        for feature, bins in self._reference.bins.items():
+            for counter, count in zip(self._counters[feature], bins.take(), strict=True):
                 if count:
                     counter.inc(count)
 
 
-class RequestMetrics:
-    """ASGI middleware: counts requests, how long they take and how they end.
+class Telemetry:
+    """All that one process counts. It is made once, and handed to whoever has something to count."""
 
-    A path that nobody serves is counted as `other`: whoever asks for a thousand of them makes no thousand series.
-    """
+    def __init__(self, service: str = "slipway", version: str = "not available") -> None:
+        """service, version: what the requests are counted under"""
+        self.registry = CollectorRegistry()
+        self.outcomes = Counter(
+            "slipway_predictions_total",
+            "Records answered; requests refused (4xx) and failed (5xx), whose records nobody counted",
+            ["case", "version", "outcome"],
+            registry=self.registry,
+        )
+        self.bins = Counter(
+            "slipway_feature_bin_total", "Values served, by the bin of the reference", OF_BIN, registry=self.registry
+        )
+        self.shares = Gauge(
+            "slipway_reference_share",
+            "Share of the training split in a bin, with half an observation added to each",
+            OF_BIN,
+            multiprocess_mode="max",
+            registry=self.registry,
+        )
+        self.lost_rows = Counter(
+            "slipway_prediction_log_lost_rows_total",
+            "Predictions that could not be written to the log",
+            registry=self.registry,
+        )
+        self.failed_flushes = Counter(
+            "slipway_metrics_flush_failures_total",
+            "Times that counts could not be handed over; they are in the log",
+            registry=self.registry,
+        )
+        self.predictions: dict[str, Predictions] = {}  # by endpoint
+        self.requests = Requests(self, service, version)
+        self._is_shared = FOLDER in os.environ
 
-    def __init__(self, app: ASGIApp, service: Any) -> None:
-        self.app = app
-        name, version = service.name, "not available"
-        if service.bento is not None:
-            name, version = service.bento.tag.name, service.bento.tag.version
-        self.labels = {"service_name": name, "service_version": version, "runner_name": service.name}
-        self.in_progress: dict[str, int] = defaultdict(int)
-        self.finished: dict[tuple[str, int], int] = defaultdict(int)
-        self.children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        flushes.append(self.flush)
-
-    def metrics_of(self, endpoint: str, status: int) -> tuple[Counter, Histogram]:
-        """The counter and the histogram of an endpoint and a status."""
-        found = self.children.get((endpoint, status))
-        if found is None:
-            labels = self.labels | {"endpoint": endpoint, "http_response_code": status}
-            found = self.children[endpoint, status] = REQUESTS.labels(**labels), DURATION.labels(**labels)
-        return found
+    def serve(self, case: Case, version: str, reference: Reference) -> Predictions:
+        """The counts of a model that answers a case from now on, in both APIs."""
+        predictions = Predictions(self, case.name, version, reference)
+        v1, v2 = case.route, f"/v2/models/{case.name}"
+        self.predictions[v1] = self.predictions[f"{v2}/infer"] = predictions
+        self.requests.serve(v1, v1)
+        for what in ("", "/ready", "/infer"):
+            self.requests.serve(v2 + what, v2 + what)
+            self.requests.serve(f"{v2}/versions/{version}{what}", v2 + what)
+        return predictions
 
     def flush(self) -> None:
-        """Hand over the requests, and make the series whose first increase must not be missed."""
-        for endpoint in predictions:
-            self.metrics_of(endpoint, 200), self.metrics_of(endpoint, 500)
-        finished, self.finished = self.finished, defaultdict(int)
-        for (endpoint, status), count in finished.items():
-            self.metrics_of(endpoint, status)[0].inc(count)
-        for endpoint, count in self.in_progress.items():
-            IN_PROGRESS.labels(endpoint=endpoint, **self.labels).set(count)
+        """Hand over what was counted since the last time. What fails is logged and counted, and the rest goes on."""
+        counts: list[Predictions | Requests] = [*dict.fromkeys(self.predictions.values()), self.requests]
+        for each in counts:
+            try:
+                each.flush()
+            except Exception:
+                logger.exception("some counts could not be handed over to the metrics")
+                self.failed_flushes.inc()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        endpoint = endpoints.get(scope["path"], "other")
-        started = time.perf_counter()
-        status = 500  # unless something is sent
+    async def keep_flushing(self) -> None:
+        """Hand over once a second, for as long as the worker lives."""
+        while True:
+            self.flush()
+            await asyncio.sleep(FLUSH_SECONDS)
 
-        async def counted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
+    def forget_the_dead(self) -> None:
+        """Take requests in progress out of the sum that belong to workers which were killed."""
+        for file in Path(os.environ.get(FOLDER, "/nonexistent")).glob("gauge_live*.db"):
+            pid = int(file.stem.rpartition("_")[2])
+            try:
+                os.kill(pid, 0)  # asks whether there is such a process
+            except ProcessLookupError:
+                multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
-        self.in_progress[endpoint] += 1
-        try:
-            await self.app(scope, receive, counted)
-        finally:
-            self.in_progress[endpoint] -= 1
-            self.finished[endpoint, status] += 1
-            self.metrics_of(endpoint, status)[1].observe(time.perf_counter() - started)
-            if status >= 400 and endpoint in predictions:
-                predictions[endpoint].unanswer(status)
-
-
-class MetricsPage:
-    """ASGI middleware that answers `GET /metrics`: all metrics of all workers, in Prometheus' text format."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != "/metrics":
-            await self.app(scope, receive, send)
-            return
-        if scope["method"] != "GET":
-            refusal = JSONResponse({"error": "only GET is answered here"}, 405, {"Allow": "GET"})
-            await refusal(scope, receive, send)
-            return
-        flush()
-        registry = REGISTRY
-        if SHARED in os.environ:
+    def text(self) -> bytes:
+        """All metrics of all workers, in Prometheus' text format."""
+        registry = self.registry
+        if self._is_shared:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        text = await anyio.to_thread.run_sync(generate_latest, registry)
-        await Response(text, media_type=CONTENT_TYPE_LATEST)(scope, receive, send)
+        return generate_latest(registry)

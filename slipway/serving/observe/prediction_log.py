@@ -4,45 +4,29 @@ It is written through BentoML's monitoring, to the folder that `SLIPWAY_PREDICTI
 one: records may be about people. `slipway.training.prediction_log` reads it back.
 """
 
+import errno
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import bentoml
 import msgspec
 import numpy as np
-from bentoml.exceptions import BentoMLException
 from bentoml.monitoring import MonitorBase
+from prometheus_client import Counter
 
 from slipway.core.card import Card
 from slipway.serving.observe import log
-from slipway.serving.observe.metrics import LOST_ROWS
 
-VARIABLE = "SLIPWAY_PREDICTION_LOG"
 MAX_FILE_BYTES = 64 << 20  # of one file; then the next is begun
 MAX_FILES = 8  # of one case and worker; the oldest is deleted. Both bound the disk: 512 MiB for each
 OWN_COLUMNS = ("time", "request_id", "version", "row")
 
 logger = logging.getLogger("bentoml.prediction_log")
-
-
-def folder() -> Path | None:
-    """Where the log is written; None if it is off. Raises BentoMLException if nothing can be written there."""
-    named = os.environ.get(VARIABLE)
-    if not named:
-        return None
-    path = Path(named)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise BentoMLException(f"{VARIABLE}={named}: cannot write there: {error.strerror}") from error
-    return path
 
 
 class RowMonitor(MonitorBase[Any]):
@@ -52,12 +36,13 @@ class RowMonitor(MonitorBase[Any]):
     disk say, are counted, and the request is answered all the same.
     """
 
-    def __init__(self, name: str, folder: str, **options: Any) -> None:
+    def __init__(self, name: str, folder: str, lost_rows: Counter, **options: Any) -> None:
         super().__init__(name, **options)
         self.path = Path(folder) / name / f"{bentoml.server_context.worker_index or 0}.jsonl"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.lost_rows = lost_rows
         self.is_described = False
-        self.is_losing = False
+        self.is_failing = False
         self.start_record()
 
     def start_record(self) -> None:
@@ -80,31 +65,51 @@ class RowMonitor(MonitorBase[Any]):
         lines = [msgspec.json.encode(dict(zip(names, row, strict=True))) for row in zip(*self.columns, strict=True)]
         try:
             if not self.is_described:
-                self.path.with_name("schema.json").write_bytes(msgspec.json.encode(self.schema))
+                with private(self.path.with_name("schema.json"), os.O_TRUNC) as file:
+                    file.write(msgspec.json.encode(self.schema))
                 self.is_described = True
-            append(self.path, b"\n".join(lines) + b"\n")
-            self.is_losing = False
+            size = append(self.path, b"\n".join(lines) + b"\n")
         except OSError as error:
-            LOST_ROWS.inc(len(lines))
-            if not self.is_losing:  # say it once, not with each request
-                logger.error("rows of the prediction log are lost: %s: %s", self.path, error.strerror)
-            self.is_losing = True
+            self.lost_rows.inc(len(lines))
+            self._fail("rows of the prediction log are lost", error)
+            return
+        try:
+            if size > MAX_FILE_BYTES:
+                rotate(self.path)
+            self.is_failing = False
+        except OSError as error:  # the rows are written all the same
+            self._fail("the prediction log grows beyond its limit", error)
+
+    def _fail(self, what: str, error: OSError) -> None:
+        """Say what goes wrong once, not with each request."""
+        if not self.is_failing:
+            logger.error("%s: %s: %s", what, self.path, error.strerror)
+        self.is_failing = True
 
 
-def append(path: Path, data: bytes) -> None:
-    """Write at the end of a file, and begin a new one when it is full. Raises OSError, and leaves no half line then."""
-    with path.open("ab", buffering=0) as file:
-        size = file.tell()
+def private(path: Path, flags: int) -> FileIO:
+    """A file that its owner alone may read, made if need be, open for writing: its lines may be about people."""
+    return FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600), "w")
+
+
+def append(path: Path, data: bytes) -> int:
+    """Write at the end of a file. Its size after that. Raises OSError, and leaves no half line then."""
+    with private(path, os.O_APPEND) as file:
+        size = os.fstat(file.fileno()).st_size
         if file.write(data) != len(data):
             file.truncate(size)
-            raise OSError(28, "No space left on device")
-    if size + len(data) > MAX_FILE_BYTES:
-        for age in range(MAX_FILES - 1, 0, -1):
-            older = numbered(path, age)
-            if older.exists():
-                older.replace(numbered(path, age + 1))
-        numbered(path, MAX_FILES).unlink(missing_ok=True)
-        path.replace(numbered(path, 1))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return size + len(data)
+
+
+def rotate(path: Path) -> None:
+    """Begin a new file, keep the ones before it by their age, and delete the oldest. Raises OSError."""
+    for age in range(MAX_FILES - 1, 0, -1):
+        older = numbered(path, age)
+        if older.exists():
+            older.replace(numbered(path, age + 1))
+    numbered(path, MAX_FILES).unlink(missing_ok=True)
+    path.replace(numbered(path, 1))
 
 
 def numbered(path: Path, age: int) -> Path:
@@ -115,10 +120,11 @@ def numbered(path: Path, age: int) -> Path:
 class PredictionLog:
     """The log of one model."""
 
-    def __init__(self, case: str, version: str, card: Card, folder: Path) -> None:
+    def __init__(self, case: str, version: str, card: Card, folder: Path, lost_rows: Counter) -> None:
+        """folder: where it is written; lost_rows: counts the rows that could not be"""
         self.case = case
         self.version = version
-        self.folder = folder
+        self._options = {"folder": str(folder), "lost_rows": lost_rows}
         self._inputs = {tensor.name: kind(tensor.datatype) for tensor in card.inputs}
         self._outputs = {tensor.name: kind(tensor.datatype) for tensor in card.outputs}
 
@@ -127,7 +133,7 @@ class PredictionLog:
         rows = len(next(iter(tensors.values())))
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         own = ([now] * rows, [log.request_id.get()] * rows, [self.version] * rows, range(rows))
-        with bentoml.monitor(self.case, RowMonitor, {"folder": str(self.folder)}) as monitor:  # type: ignore[call-overload]
+        with bentoml.monitor(self.case, RowMonitor, self._options) as monitor:  # type: ignore[call-overload]
             for name, values in zip(OWN_COLUMNS, own, strict=True):
                 monitor.log_batch(values, name, "feature", "categorical")
             for name, datatype in self._inputs.items():

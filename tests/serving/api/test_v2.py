@@ -1,12 +1,10 @@
 """The second door keeps the Open Inference Protocol, and answers and refuses what the typed door does."""
 
-import asyncio
 import hashlib
 import json
 import re
 from typing import Literal
 
-import httpx
 import numpy as np
 import onnx
 import pytest
@@ -15,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from pydantic import Field
 from sklearn.model_selection import train_test_split
-from starlette.responses import PlainTextResponse
+from support.inprocess import client, front, load_models
 from support.server import tensors
 from support.strategies import records
 
@@ -25,15 +23,11 @@ from slipway.core.case import Case
 from slipway.core.feature import features
 from slipway.core.model import DTYPES, Model
 from slipway.core.record import Record, example
-from slipway.serving.api.v2 import OpenInference
 from slipway.serving.http import admission
-from slipway.serving.http.admission import Admission
-from slipway.serving.http.errors import ErrorShape
 from slipway.serving.http.limits import MAX_BODY_BYTES, MAX_RECORDS
-from slipway.serving.http.tokens import BearerTokens
-from slipway.serving.models import Models, NewestRelease, Served
-from slipway.serving.observe import metrics
-from slipway.serving.process import worker
+from slipway.serving.models import Models, Served
+from slipway.serving.observe.metrics import Telemetry
+from slipway.serving.settings import Settings
 from slipway.training.data import load
 
 JSON = {"Content-Type": "application/json"}
@@ -63,31 +57,14 @@ def typed(served, arrays):
     return [result.model_dump(mode="json") for result in results]
 
 
-class InProcess(httpx.BaseTransport):
-    """Asks an ASGI application without a server between."""
-
-    def __init__(self, app):
-        self.transport = httpx.ASGITransport(app)
-
-    def handle_request(self, request):
-        async def ask():
-            response = await self.transport.handle_async_request(request)
-            return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
-
-        return asyncio.run(ask())
-
-
-def door(models, *middlewares):
-    """A client of the door to some models, behind some of the service's other middlewares, the first outermost."""
-    app = OpenInference(PlainTextResponse("elsewhere"), lambda: models)
-    for middleware in reversed(middlewares):
-        app = middleware(app)
-    return httpx.Client(transport=InProcess(app), base_url="http://door")
+def door(models, **options):
+    """A client of the v2 API of some models."""
+    return client(front(models, **options))
 
 
 @pytest.fixture(scope="module")
 def loaded():
-    return Models([NewestRelease(name) for name in CASES])
+    return load_models()
 
 
 # What is there
@@ -260,11 +237,7 @@ def echo(monkeypatch):
     )
     case = Case("echo", Echoed, Echoed, "level", lambda outputs, card: [], {})
     monkeypatch.setitem(CASES, "echo", case)
-    for registry in ("flushes", "predictions", "endpoints"):  # where a model that is loaded enters itself
-        monkeypatch.setattr(metrics, registry, type(getattr(metrics, registry))())
-    models = Models([])
-    models.served["echo"] = Served(case, Model("echo:1", card, content))
-    return door(models)
+    return door(Models({"echo": Served(case, Model("echo:1", card, content), Telemetry(), Settings())}))
 
 
 def test_every_datatype_that_a_record_can_have_goes_in_and_comes_out(echo):
@@ -425,37 +398,36 @@ def test_a_body_that_is_not_json_gets_415(served):
 
 def test_too_many_requests_get_429_and_when_to_come_again(loaded, monkeypatch):
     monkeypatch.setattr(admission, "MAX_PENDING_REQUESTS", 0)
-    answer = infer(door(loaded, ErrorShape, Admission))
+    answer = infer(door(loaded))
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert set(answer.json()) == {"error"}
 
 
-def test_without_a_token_where_one_is_asked_for_only_health_is_answered(loaded, monkeypatch):
-    monkeypatch.setenv("SLIPWAY_TOKENS", "secret")
-    client = door(loaded, ErrorShape, BearerTokens)
-    for answer in (client.get("/v2"), client.get("/v2/models/fruit"), infer(client)):
+def test_without_a_token_where_one_is_asked_for_only_health_is_answered(loaded):
+    asked = door(loaded, tokens=[b"secret"])
+    for answer in (asked.get("/v2"), asked.get("/v2/models/fruit"), infer(asked)):
         assert answer.status_code == 401
         assert set(answer.json()) == {"error"}
-    assert client.get("/v2/health/live").status_code == 200
-    client.headers["Authorization"] = "Bearer secret"
-    assert infer(client).status_code == 200
+    assert asked.get("/v2/health/live").status_code == 200
+    asked.headers["Authorization"] = "Bearer secret"
+    assert infer(asked).status_code == 200
 
 
-def test_a_worker_that_is_not_ready_says_so_by_its_status(loaded, monkeypatch):
+def test_a_worker_that_is_not_ready_says_so_by_its_status(loaded):
     """Clients look at nothing else: KServe's and Triton's take any 200 for a yes."""
-    client = door(loaded)
-    monkeypatch.setattr(worker, "is_ready", True)
-    assert client.get("/v2/health/ready").json() == {"live": True, "ready": True}
-    monkeypatch.setattr(worker, "is_ready", False)
+    app = front(loaded)
+    asked = client(app)
+    assert asked.get("/v2/health/ready").json() == {"live": True, "ready": True}
+    app.worker.is_ready = False
     for path in ("/v2/health/ready", "/v2/models/fruit/ready"):
-        assert client.get(path).status_code == 503
-        assert set(client.get(path).json()) == {"error"}
-    assert client.get("/v2/health/live").json() == {"live": True}
+        assert asked.get(path).status_code == 503
+        assert set(asked.get(path).json()) == {"error"}
+    assert asked.get("/v2/health/live").json() == {"live": True}
 
 
 def test_what_is_not_below_v2_is_left_to_the_service(loaded):
-    client = door(loaded)
-    assert client.get("/v1/fruit").text == client.get("/v2x").text == "elsewhere"
+    asked = door(loaded)
+    assert asked.get("/v1/fruit").text == asked.get("/v2x").text == "elsewhere"
 
 
 # As at the typed door

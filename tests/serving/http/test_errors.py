@@ -1,13 +1,12 @@
 """Every error, whoever raised it, in one shape."""
 
-import asyncio
 import json
 
-import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
+from support.inprocess import client, front
 
-from slipway.serving.http.errors import MAX_PROBLEMS, ErrorShape, error_body
+from slipway.serving.http.errors import MAX_PROBLEMS, error_body
 
 
 def shaped(status, said):
@@ -34,7 +33,9 @@ def test_an_error_of_the_whole_body_names_no_record():
     ]
 
 
-@pytest.mark.parametrize("said", [{"error": "no"}, [{"error": "no"}], b"no"])
+@pytest.mark.parametrize(
+    "said", [{"error": "no"}, [{"error": "no"}], b"no", {"detail": "no"}, {"error": "no", "detail": None}, "no"]
+)
 def test_whatever_shape_it_came_in(said):
     assert shaped(404, said) == {"error": "no", "detail": [], "request_id": "id-1"}
 
@@ -51,13 +52,7 @@ def test_a_thousand_problems_are_not_all_told():
 
 
 def ask(app, **headers):
-    transport = httpx.ASGITransport(ErrorShape(app))
-
-    async def request():
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            return await client.get("/", headers=headers)
-
-    return asyncio.run(request())
+    return client(front(app=app)).get("/", headers=headers)
 
 
 def test_an_answer_passes_unchanged_but_for_its_id():

@@ -131,7 +131,8 @@ def test_files_are_rotated_and_the_oldest_deleted(tmp_path, monkeypatch):
     monkeypatch.setattr(prediction_log, "MAX_FILES", 3)
     path = tmp_path / "0.jsonl"
     for number in range(60):
-        prediction_log.append(path, b'{"number": %d}\n' % number)
+        if prediction_log.append(path, b'{"number": %d}\n' % number) > prediction_log.MAX_FILE_BYTES:
+            prediction_log.rotate(path)
     kept = [json.loads(line)["number"] for file in tmp_path.iterdir() for line in file.read_text().splitlines()]
     assert sorted(kept) == list(range(min(kept), 60)), "rows in the middle are missing"
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 4 * 120
