@@ -66,7 +66,8 @@ def requests(server: Server, trained: Trained, rows: int) -> list[bytes]:
     """The requests of a load, to be sent in turn: single houses differ from one to the next."""
     many = TEST_ROWS if rows == 1 else 1
     batches = [trained.houses[first : first + rows] for first in range(many)]
-    return [post(server.path, server.request(batch)) for batch in batches]
+    messages = [server.request(batch) for batch in batches]
+    return [post(server.path, message.body, message.headers) for message in messages]
 
 
 def measure_slice(started: Running, load: Loader, asked: Sequence[bytes], clients: int, seconds: float) -> Measured:
