@@ -23,6 +23,7 @@ from benchmarks.tensors import JSON_SIZE, Houses, Message
 
 READY_SECONDS = 120.0
 STOP_SECONDS = 20.0
+REFUSALS = (400, 415, 422)  # by a server that is ready, and will not be of another mind later
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the machine is set to
 # values that a house cannot have, by what a server must check to notice
 WRONG: dict[str, dict[str, Any]] = {
@@ -183,7 +184,7 @@ def running(server: Server, trained: Trained, workers: int = 1) -> Iterator[Runn
 
 
 def wait_until_ready(started: Running, trained: Trained) -> float:
-    """The seconds until the first answer. Raises TimeoutError if none comes."""
+    """The seconds until the first answer. Raises TimeoutError if none comes, ServerError if the request is refused."""
     began = time.monotonic()
     said: OSError | None = None
     while time.monotonic() < began + READY_SECONDS:
@@ -191,6 +192,8 @@ def wait_until_ready(started: Running, trained: Trained) -> float:
             started.ask(trained.houses[:1])
             return time.monotonic() - began
         except OSError as error:
+            if isinstance(error, HTTPError) and error.code in REFUSALS:
+                raise ServerError(f"{started.server.name} refuses the bench's request: {error}") from error
             said = error
         with suppress(psutil.TimeoutExpired):
             raise TimeoutError(f"it ended with code {started.process.wait(0.02)}")
