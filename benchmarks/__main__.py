@@ -42,7 +42,7 @@ QUICK = {
     "models": [MODEL],
     "rows": [1, 1000],
     "clients": [CLIENTS],
-    "rounds": 9,
+    "rounds": 13,
     "parts": ["load", "start"],
     "footprints": [SERVICE],
 }
