@@ -33,8 +33,8 @@ monitor: .venv/installed ## watch a running service with Prometheus and Alertman
 test: .venv/installed ## run every test that this machine can run, the notebooks among them
 	$(BIN)/pytest
 
-bench: models ## compare the service with other servers (SERVERS="flask limit": only those)
-	@$(BIN)/python -m benchmarks $(SERVERS)
+bench: models ## compare the service with other servers (SERVERS="flask limit": only those; QUICK=1: 15 minutes)
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(SERVERS)
 
 lint: .venv/installed ## check style and types
 	$(BIN)/ruff check .

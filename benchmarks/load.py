@@ -6,13 +6,14 @@ with a server, the load must cost little. It runs in a process of its own.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import httptools
 import uvloop
 
+JSON = {"Content-Type": "application/json"}
 WARM_SECONDS = 0.25
 # For an answer. On a busy machine a turn of uvicorn's event loop takes seconds, and a large body takes several turns.
 PATIENCE_SECONDS = 60.0
@@ -132,10 +133,10 @@ class Load:
             connection.transport.close()
 
 
-def post(path: str, body: bytes) -> bytes:
-    """The bytes of a POST request with a JSON body."""
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    return head.encode() + b"\r\n\r\n" + body
+def post(path: str, body: bytes, headers: Mapping[str, str] = JSON) -> bytes:
+    """The bytes of a POST request."""
+    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "\r\n"]).encode() + body
 
 
 def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> Slice:

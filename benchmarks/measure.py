@@ -41,16 +41,16 @@ class Measured:
 class Footprint:
     """What a server takes before anyone asks it.
 
-    ready_s: from its start to its first answer
-    memory_mib: then, with one worker
-    second_worker_mib: what a second one adds
+    ready_s: from its start to its first answer, in each of some starts
+    memory_mib: then, with one worker, in each of them
+    second_worker_mib: what a second one adds; None if that was not measured
     """
 
     server: str
     model: str
-    ready_s: float
-    memory_mib: float
-    second_worker_mib: float
+    ready_s: list[float]
+    memory_mib: list[float]
+    second_worker_mib: float | None
 
 
 @contextmanager
@@ -66,7 +66,8 @@ def requests(server: Server, trained: Trained, rows: int) -> list[bytes]:
     """The requests of a load, to be sent in turn: single houses differ from one to the next."""
     many = TEST_ROWS if rows == 1 else 1
     batches = [trained.houses[first : first + rows] for first in range(many)]
-    return [post(server.path, server.request(batch)) for batch in batches]
+    messages = [server.request(batch) for batch in batches]
+    return [post(server.path, message.body, message.headers) for message in messages]
 
 
 def measure_slice(started: Running, load: Loader, asked: Sequence[bytes], clients: int, seconds: float) -> Measured:
@@ -109,11 +110,20 @@ def rotations(things: Sequence[T], rounds: int) -> Iterator[list[T]]:
         yield [*things[first:], *things[:first]]
 
 
-def footprint(server: Server, trained: Trained) -> Footprint:
-    """The start and the memory of a server. It must run alone: what others map as well would count for less."""
-    with running(server, trained) as started:
-        started.rest()
-        ready, memory = started.ready_seconds, started.memory_mib()
-    with running(server, trained, workers=2) as started:
-        started.rest()
-        return Footprint(server.name, trained.name, ready, memory, started.memory_mib() - memory)
+def footprint(server: Server, trained: Trained, starts: int, *, is_scaled: bool) -> Footprint:
+    """The start and the memory of a server. It must run alone: what others map as well would count for less.
+
+    is_scaled: whether to start it with two workers as well
+    """
+    ready, memory = [], []
+    for _ in range(starts):
+        with running(server, trained) as started:
+            started.rest()
+            ready.append(round(started.ready_seconds, 2))
+            memory.append(round(started.memory_mib(), 1))
+    second = None
+    if is_scaled:
+        with running(server, trained, workers=2) as started:
+            started.rest()
+            second = round(started.memory_mib() - median(memory), 1)
+    return Footprint(server.name, trained.name, ready, memory, second)

@@ -2,27 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import Any
+from statistics import median
 
+from benchmarks.bar import CLIENTS, MODEL, Row, verdicts
 from benchmarks.models import TITLES
 from benchmarks.servers import SERVERS
 
-Row = dict[str, Any]
-
-OURS = ("slipway-v2", "slipway-v1")
-# What section 8 of the design asks: of which door, compared with which server or kind of servers, in which figure, with
-# how many rows, how many times better. Throughput is better when it is higher, CPU time when it is lower.
-BAR: list[tuple[str, str, str, int, float]] = [
-    ("slipway-v2", "scikit-learn", "rps", 1, 20),
-    ("slipway-v2", "scikit-learn", "rps", 1000, 20),
-    ("slipway-v2", "fastapi-onnx", "rps", 1, 1.2),
-    ("slipway-v2", "fastapi-onnx", "rps", 1000, 2),
-    ("slipway-v2", "limit", "cpu_us_per_request", 1, 1 / 1.5),
-    ("slipway-v2", "limit", "cpu_us_per_request", 1000, 1 / 1.5),
-    ("slipway-v1", "scikit-learn", "rps", 1, 10),
-    ("slipway-v1", "scikit-learn", "rps", 1000, 10),
-]
-FIGURES = {"rps": "requests a second", "cpu_us_per_request": "CPU time"}
+OURS = ("slipway-v2", "slipway-v2-binary", "slipway-v1")
+FIGURES = ("rps", "cpu_us_per_request")
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]], align: str = "---:") -> str:
@@ -67,28 +54,17 @@ class Results:
         return zip(self.of(ours, model, rows), self.of(other, model, rows), strict=True)
 
 
-def bar(results: Results) -> str:
-    """The bar, and which of its points hold, as far as the servers that it names were measured."""
-    lines = []
-    for (ours, against, figure, rows, asked), model in product(BAR, results.models):
-        others = [name for name in results.servers if against in (name, SERVERS[name].kind)]
-        if ours not in results.servers or rows not in results.rows:
-            continue
-        pairs = [pair for other in others for pair in results.pairs(ours, other, model, rows)]
-        known = [(factor, other) for mine, other in pairs if (factor := ratio(mine, other, figure)) is not None]
-        if known:
-            least, where = min(known, key=lambda pair: pair[0])
-            lines.append(
-                [
-                    f"{ours}, {FIGURES[figure]}, {count(rows)}, {model}, against {against}",
-                    f"{asked:.2g}×",
-                    f"{least:.2f}× ({where['server']}, clients: {where['clients']})",
-                    f"{sum(factor >= asked for factor, _ in known)} of {len(pairs)}",
-                ]
-            )
+def bar(rows: Sequence[Row], footprints: Sequence[Row]) -> str:
+    """The bar as a table; nothing if none of it was measured."""
+    lines = list(verdicts(rows, footprints))
     if not lines:
         return ""
-    return "## The bar\n\n" + table(["what is compared", "asked", "the least", "loads in which it holds"], lines)
+    explained = (
+        f"CPU time of a request, {TITLES[MODEL]}, {CLIENTS} clients: the median over the rounds of the ratio of two "
+        "slices of the same round, from the least to the most. Of several servers the closest is shown."
+    )
+    head = ["what is compared", "asked", "measured", "verdict"]
+    return f"## The bar\n\n{explained}\n\n{table(head, lines, align='---')}"
 
 
 def measured(results: Results, model: str, rows: int) -> str:
@@ -99,16 +75,17 @@ def measured(results: Results, model: str, rows: int) -> str:
         ("p50 / p99 ms", lambda row: f"{number(row['p50_ms'], 1)} / {number(row['p99_ms'], 1)}"),
         ("errors", lambda row: number(row["errors"])),
     ]
-    head = ["server", *(f"{name}, {clients}" for name, _ in columns for clients in results.clients)]
+    head = ["server", "checks"] + [f"{name}, {clients}" for name, _ in columns for clients in results.clients]
     lines = [
-        [SERVERS[name].title, *(show(row) for _, show in columns for row in results.of(name, model, rows))]
+        [SERVERS[name].title, SERVERS[name].checks_input]
+        + [show(row) for _, show in columns for row in results.of(name, model, rows)]
         for name in results.servers
     ]
     return table(head, lines)
 
 
 def compared(results: Results, ours: str, model: str, rows: int) -> str:
-    """How many times better one of our doors is than each server."""
+    """How many times better one of our APIs is than each server."""
     head = [f"{ours} against", *(f"{name}, {c}" for name in ("rps", "CPU") for c in results.clients)]
     lines = []
     for name in results.servers:
@@ -124,7 +101,10 @@ def loads(results: Results) -> Iterator[str]:
     for model in results.models:
         for rows in results.rows:
             yield f"## {TITLES[model].capitalize()}, {count(rows)} a request"
-            yield "The number beside a figure's name is that of the clients; CPU time is a request's, of all processes."
+            yield (
+                "The number beside a figure's name is that of the clients; CPU time is a request's, of all processes. "
+                "`checks` is what a server checks of its input."
+            )
             yield measured(results, model, rows)
             for ours in OURS:
                 if ours in results.servers and len(results.servers) > 1:
@@ -136,8 +116,8 @@ def footprints(servers: Sequence[Row]) -> str:
     lines = [
         [
             SERVERS[row["server"]].title,
-            number(row["ready_s"], 1),
-            number(row["memory_mib"]),
+            number(median(row["ready_s"]), 1),
+            number(median(row["memory_mib"])),
             number(row["second_worker_mib"]),
         ]
         for row in servers
@@ -196,9 +176,9 @@ def report(rows: Sequence[Row], beside: Row) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}. "
         "Servers and load share the cores. A figure is the median over slices of load that every server got in turn.",
     ]
+    parts.append(bar(rows, beside["servers"]))
     if rows:
-        results = Results(rows)
-        parts += [bar(results), *loads(results)]
+        parts += loads(Results(rows))
     if beside["servers"]:
         parts.append(footprints(beside["servers"]))
     if beside["workers"]:

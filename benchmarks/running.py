@@ -1,6 +1,5 @@
 """A server that runs: it is started, asked, watched and stopped."""
 
-import json
 import os
 import signal
 import socket
@@ -13,16 +12,25 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import numpy as np
 import psutil
 
 from benchmarks.models import DOLLARS, RELATIVE, TEST_ROWS, Trained
-from benchmarks.servers import Houses, Server
+from benchmarks.servers import Server
+from benchmarks.tensors import JSON_SIZE, Houses, Message
 
 READY_SECONDS = 120.0
 STOP_SECONDS = 20.0
+REFUSALS = (400, 415, 422)  # by a server that is ready, and will not be of another mind later
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the machine is set to
+# values that a house cannot have, by what a server must check to notice
+WRONG: dict[str, dict[str, Any]] = {
+    "types": {"living_area": "large"},
+    "ranges": {"living_area": -5.0},
+    "words": {"neighborhood": "atlantis"},
+}
 IDLE_SECONDS, IDLE_SHARE = 0.5, 0.05  # at rest is who uses less than this share of a core for so long
 
 
@@ -66,12 +74,24 @@ class Running:
     def ask(self, houses: Houses) -> list[float]:
         """The prices of some houses. Raises OSError if it does not answer, or refuses."""
         url = f"http://127.0.0.1:{self.port}{self.server.path}"
-        request = urllib.request.Request(url, self.server.request(houses), {"Content-Type": "application/json"})
-        with DIRECT.open(request, timeout=30) as response:
-            return self.server.prices(json.load(response))
+        message = self.server.request(houses)
+        with DIRECT.open(urllib.request.Request(url, message.body, message.headers), timeout=30) as response:
+            size = response.headers[JSON_SIZE]
+            return self.server.answer(Message(response.read(), None if size is None else int(size)))
+
+    def refuses(self, houses: Houses) -> bool:
+        """Whether it says that these houses are wrong. A server that crashes over them has not checked them."""
+        try:
+            self.ask(houses)
+        except HTTPError as error:
+            return 400 <= error.code < 500
+        return False
 
     def check(self, trained: Trained) -> None:
-        """Raises ServerError unless it prices test houses as the model does, to the tolerance of `models`."""
+        """Raises ServerError unless it prices test houses as the model does, and checks its input as is said of it.
+
+        The tolerance is that of `models`.
+        """
         try:
             found, expected = np.array(self.ask(trained.houses[:TEST_ROWS])), trained.prices[:TEST_ROWS]
         except OSError as error:
@@ -84,6 +104,17 @@ class Running:
             raise ServerError(
                 f"{self.server.name} serves another model: {wrong.sum()} of {len(found)} prices differ from those of "
                 f"the {trained.name}. House {row}: ${found[row]:,.2f} instead of ${expected[row]:,.2f}"
+            )
+        house = trained.houses[0]
+        wrongs = {name: self.refuses([house, house | value]) for name, value in WRONG.items()}
+        if self.server.is_binary:  # the bytes of a number are a number
+            wrongs["types"] = wrongs["ranges"]
+        checked = {name: name in self.server.checks_input for name in WRONG}
+        if wrongs != checked:
+            refused = [name for name, is_refused in wrongs.items() if is_refused]
+            raise ServerError(
+                f"{self.server.name} is said to check {self.server.checks_input}. "
+                f"It checks {' and '.join(refused) or 'nothing'}: correct `checks_input` in benchmarks/servers.py"
             )
 
 
@@ -113,6 +144,7 @@ def running(server: Server, trained: Trained, workers: int = 1) -> Iterator[Runn
             "workers": workers,
             "pool": workers if workers > 1 else 0,
             "model": trained.folder,
+            "home": home,
         }
         # what a person has set for a service of their own is not for these
         theirs = {name: value for name, value in os.environ.items() if not name.startswith(("BENTOML_", "SLIPWAY_"))}
@@ -152,7 +184,7 @@ def running(server: Server, trained: Trained, workers: int = 1) -> Iterator[Runn
 
 
 def wait_until_ready(started: Running, trained: Trained) -> float:
-    """The seconds until the first answer. Raises TimeoutError if none comes."""
+    """The seconds until the first answer. Raises TimeoutError if none comes, ServerError if the request is refused."""
     began = time.monotonic()
     said: OSError | None = None
     while time.monotonic() < began + READY_SECONDS:
@@ -160,6 +192,8 @@ def wait_until_ready(started: Running, trained: Trained) -> float:
             started.ask(trained.houses[:1])
             return time.monotonic() - began
         except OSError as error:
+            if isinstance(error, HTTPError) and error.code in REFUSALS:
+                raise ServerError(f"{started.server.name} refuses the bench's request: {error}") from error
             said = error
         with suppress(psutil.TimeoutExpired):
             raise TimeoutError(f"it ended with code {started.process.wait(0.02)}")

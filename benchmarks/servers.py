@@ -3,9 +3,11 @@
 Each has one worker and one thread for a model's arithmetic. A server of scikit-learn models is used as its
 documentation shows; where that leaves a choice, the faster one is taken, and said here. Access logs are off, except
 BentoML's, which is on unless one knows how to turn it off, as ours does.
+
+nvidia-pytriton is not among them. Its release 0.7.0 has Triton with Python 3.13 in it, which fails in the standard
+library of Python 3.11, so no model starts.
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -13,38 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.tensors import Houses, Message, binary, compact, parsed, prediction, tensors
 from requirements.environments import python_of
 
 HERE = Path(__file__).parent
 APPS = HERE / "apps"
 
-Houses = list[dict[str, Any]]
 Kind = Literal["scikit-learn", "onnx", "limit", "ours"]
+Checks = Literal["nothing", "types", "types, ranges and words"]
 
 
 def records(houses: Houses) -> dict[str, Any]:
     """A body of one object a house."""
     return {"records": houses}
-
-
-def tensors(houses: Houses) -> dict[str, Any]:
-    """A body of one tensor a feature, as the Open Inference Protocol has it."""
-    datatypes = {float: "FP64", int: "INT64", str: "BYTES"}
-    inputs = [
-        {
-            "name": name,
-            "shape": [len(houses), 1],
-            "datatype": datatypes[type(value)],
-            "data": [house[name] for house in houses],
-        }
-        for name, value in houses[0].items()
-    ]
-    return {"inputs": inputs}
-
-
-def prediction(answer: dict[str, Any]) -> list[float]:
-    """The first tensor of an answer in the Open Inference Protocol."""
-    return answer["outputs"][0]["data"]
 
 
 @dataclass(frozen=True)
@@ -53,19 +36,22 @@ class Server:
 
     command and variables: what is run, and the environment variables it reads. `{port}` is replaced by the port to
         listen on, `{port2}` and `{port3}` by other free ones, `{workers}` by the number of its workers, `{pool}` by
-        the same, but 0 for one, `{model}` by the folder of the model
+        the same, but 0 for one, `{model}` by the folder of the model, `{home}` by a folder of its own, emptied after
     place: the folder that the command is run in
     kind: what answers in it
+    checks_input: what it checks before the model sees it. What it does not check gets a price, or a 500
     packages: those whose versions tell what was measured
     environment: the lock of the environment that it runs in, if not the course's
     prepare: a command to run once for a model, before
     body: the request about some houses
+    is_binary: whether the tensors of that request and of its answer are sent as binary data
     prices: those of an answer
     """
 
     name: str
     title: str
     kind: Kind
+    checks_input: Checks
     packages: tuple[str, ...]
     command: str
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +60,7 @@ class Server:
     prepare: str = ""
     path: str = "/predict"
     body: Callable[[Houses], dict[str, Any]] = records
+    is_binary: bool = False
     prices: Callable[[dict[str, Any]], list[float]] = lambda answer: answer["prices"]
 
     @property
@@ -81,9 +68,13 @@ class Server:
         """The interpreter of its environment, which is made first if need be. Raises InstallError."""
         return python_of(self.environment) if self.environment else Path(sys.executable)
 
-    def request(self, houses: Houses) -> bytes:
-        """The body of a request about some houses, without a space too many."""
-        return json.dumps(self.body(houses), separators=(",", ":")).encode()
+    def request(self, houses: Houses) -> Message:
+        """The request about some houses."""
+        return binary(self.body(houses)) if self.is_binary else Message(compact(self.body(houses)))
+
+    def answer(self, message: Message) -> list[float]:
+        """The prices of an answer."""
+        return self.prices(parsed(message))
 
     def versions(self) -> dict[str, str]:
         """Python's version, and those of the packages in the server's environment."""
@@ -106,6 +97,7 @@ SERVERS = {
             "bentoml",
             "BentoML, scikit-learn",
             "scikit-learn",
+            "types",
             ("bentoml", "scikit-learn", "pandas"),
             "bentoml serve --host 127.0.0.1 --port {port} bentoml_app:HousePrice",
             JOBLIB | {"BENTOML_CONFIG_OPTIONS": "services.HousePrice.workers={workers}"},
@@ -114,6 +106,7 @@ SERVERS = {
             "flask",
             "Flask, scikit-learn",
             "scikit-learn",
+            "nothing",
             ("flask", "gunicorn", "scikit-learn", "pandas"),
             f"{GUNICORN} flask_app:app",
             JOBLIB,
@@ -122,6 +115,7 @@ SERVERS = {
             "django",
             "Django, scikit-learn",
             "scikit-learn",
+            "nothing",
             ("django", "gunicorn", "scikit-learn", "pandas"),
             f"{GUNICORN} django_app:app",
             JOBLIB,
@@ -130,6 +124,7 @@ SERVERS = {
             "fastapi",
             "FastAPI, scikit-learn",
             "scikit-learn",
+            "types",
             ("fastapi", "uvicorn", "scikit-learn", "pandas"),
             f"{UVICORN} fastapi_app:app",
             JOBLIB,
@@ -138,6 +133,7 @@ SERVERS = {
             "litserve",
             "LitServe, scikit-learn",
             "scikit-learn",
+            "nothing",
             ("litserve", "uvicorn", "scikit-learn", "pandas"),
             "python litserve_app.py",
             JOBLIB | {"PORT": "{port}", "WORKERS": "{workers}"},
@@ -149,6 +145,7 @@ SERVERS = {
             "mlserver",
             "MLServer, scikit-learn",
             "scikit-learn",
+            "nothing",
             ("mlserver", "mlserver-sklearn", "scikit-learn", "pandas"),
             "mlserver start mlserver",
             {
@@ -169,6 +166,7 @@ SERVERS = {
             "mlflow",
             "MLflow, scikit-learn",
             "scikit-learn",
+            "types",
             ("mlflow", "uvicorn", "scikit-learn", "pandas"),
             "mlflow models serve --env-manager local -h 127.0.0.1 -p {port} --workers {workers} -m {model}/mlflow",
             JOBLIB | {"HOUSES": "{model}/houses.json", "MLFLOW_MODEL": "{model}/mlflow", "UVICORN_ACCESS_LOG": "False"},
@@ -178,10 +176,30 @@ SERVERS = {
             body=lambda houses: {"dataframe_records": houses},
             prices=lambda answer: answer["predictions"],
         ),
+        # Its home is a folder of its own because Ray keeps the token that its processes ask for there.
+        Server(
+            "ray-serve",
+            "Ray Serve, scikit-learn",
+            "scikit-learn",
+            "nothing",
+            ("ray", "uvicorn", "scikit-learn", "pandas"),
+            "python ray_serve_app.py",
+            JOBLIB
+            | {
+                "PORT": "{port}",
+                "WORKERS": "{workers}",
+                "HOME": "{home}",
+                "RAY_FOLDER": "{home}/ray",
+                "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+                "RAY_USAGE_STATS_ENABLED": "0",
+            },
+            environment="ray_serve",
+        ),
         Server(
             "flask-onnx",
             "Flask, ONNX",
             "onnx",
+            "nothing",
             ("flask", "gunicorn", "onnxruntime"),
             f"{GUNICORN} flask_onnx_app:app",
             ONNX,
@@ -190,15 +208,45 @@ SERVERS = {
             "fastapi-onnx",
             "FastAPI, ONNX",
             "onnx",
+            "types",
             ("fastapi", "uvicorn", "pydantic", "onnxruntime"),
             f"{UVICORN} fastapi_onnx_app:app",
             ONNX,
         ),
-        # It is sent what our second door is sent, and answers the same.
+        # It answers a word in the place of a number with 500: it checks the protocol, but not the values.
+        Server(
+            "kserve",
+            "KServe, ONNX",
+            "onnx",
+            "nothing",
+            ("kserve", "fastapi", "uvicorn", "onnxruntime"),
+            "python kserve_app.py --http_port {port} --workers {workers} --enable_grpc false"
+            " --enable_latency_logging false --log_config_file kserve_log.json",
+            ONNX,
+            environment="kserve",
+            path="/v2/models/house_price/infer",
+            body=tensors,
+            prices=prediction,
+        ),
+        Server(
+            "mosec",
+            "mosec, ONNX",
+            "onnx",
+            "nothing",
+            ("mosec", "msgspec", "onnxruntime"),
+            "python mosec_app.py --address 127.0.0.1 --port {port} --path {home}/mosec",
+            ONNX | {"WORKERS": "{workers}"},
+            environment="mosec",
+            path="/inference",
+            body=tensors,
+            prices=prediction,
+        ),
+        # It is sent what our v2 API is sent, and answers the same.
         Server(
             "limit",
             "limit: bare uvicorn, ONNX",
             "limit",
+            "nothing",
             ("uvicorn", "msgspec", "onnxruntime"),
             f"{UVICORN} --lifespan off limit_app:app",
             ONNX,
@@ -207,8 +255,9 @@ SERVERS = {
         ),
         Server(
             "slipway-v1",
-            "Slipway, typed door",
+            "Slipway, v1 API",
             "ours",
+            "types, ranges and words",
             ("bentoml", "pydantic", "onnxruntime"),
             "bentoml serve --port {port}",
             OURS,
@@ -218,14 +267,30 @@ SERVERS = {
         ),
         Server(
             "slipway-v2",
-            "Slipway, Open Inference Protocol",
+            "Slipway, v2 API",
             "ours",
+            "types, ranges and words",
             ("bentoml", "msgspec", "onnxruntime"),
             "bentoml serve --port {port}",
             OURS,
             place=HERE.parent,
             path="/v2/models/house_price/infer",
             body=tensors,
+            prices=prediction,
+        ),
+        # The same service, asked as Triton's client asks unless told otherwise.
+        Server(
+            "slipway-v2-binary",
+            "Slipway, v2 API, binary tensors",
+            "ours",
+            "types, ranges and words",
+            ("bentoml", "msgspec", "onnxruntime"),
+            "bentoml serve --port {port}",
+            OURS,
+            place=HERE.parent,
+            path="/v2/models/house_price/infer",
+            body=tensors,
+            is_binary=True,
             prices=prediction,
         ),
     ]

@@ -1,4 +1,4 @@
-"""`make bench`, for real but quick: what it writes, what it refuses, and that its load counts what happens to it."""
+"""`make bench`, for real but short: what it writes, what it refuses, and that its load counts what happens to it."""
 
 import json
 import os
@@ -22,6 +22,7 @@ from benchmarks.report import report
 from benchmarks.running import ServerError, running
 from benchmarks.servers import SERVERS
 from benchmarks.train import fit, split
+from requirements.environments import locks
 
 ROOT = Path(__file__).parents[2]
 COMPARED = ["flask", "limit", "slipway-v2"]
@@ -29,9 +30,9 @@ COMPARED = ["flask", "limit", "slipway-v2"]
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory):
-    """The folder that a quick bench of a few servers has written to."""
+    """The folder that a short bench of a few servers has written to."""
     folder = tmp_path_factory.mktemp("bench")
-    command = [sys.executable, "-m", "benchmarks", "--quick", *COMPARED, "--output", str(folder)]
+    command = [sys.executable, "-m", "benchmarks", "--smoke", *COMPARED, "--output", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True)
     return folder
 
@@ -51,13 +52,14 @@ def test_each_server_has_an_entry_with_every_figure(entries):
     for entry in entries:
         assert entry.keys() == {
             "server", "model", "rows", "clients", "rps", "cpu_us_per_request", "p50_ms", "p99_ms", "errors",
-            "versions", "machine",
+            "cpu_us_slices", "versions", "machine",
         }  # fmt: skip
         assert (entry["model"], entry["rows"], entry["clients"]) == ("ridge", 1, 4)
         assert entry["errors"] == 0 < entry["rps"]
         assert 0 < entry["p50_ms"] <= entry["p99_ms"]
         # four clients that wait for each answer: by Little's law, answers a second times seconds an answer is four
         assert entry["rps"] * entry["p50_ms"] / 1000 < 8
+        assert [entry["cpu_us_per_request"]] == entry["cpu_us_slices"]
         assert entry["cpu_us_per_request"] > 0
         assert entry["machine"]["cores"] == os.cpu_count()
     assert entries[0]["versions"].keys() == {"flask", "gunicorn", "scikit-learn", "pandas", "python"}
@@ -70,6 +72,8 @@ def test_scikit_learn_answers_the_fewest(entries):
 def test_the_page_has_a_table_with_the_ratios(output, entries):
     page = (output / "bench.md").read_text()
     flask, _, ours = entries
+    assert "| Flask, scikit-learn | nothing |" in page
+    assert "| Slipway, v2 API | types, ranges and words |" in page
     assert f"| Flask, scikit-learn | {ours['rps'] / flask['rps']:,.2f}× |" in page
     assert page == report(entries, json.loads((output / "bench_servers.json").read_text()))
 
@@ -86,9 +90,42 @@ def test_a_server_of_another_model_is_refused(ridge, tmp_path):
     assert not started.process.is_running()
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "checked"),
+    [
+        ("flask", "types", "nothing"),
+        ("fastapi-onnx", "nothing", "types"),
+        ("fastapi-onnx", "types, ranges and words", "types"),
+    ],
+)
+def test_a_server_that_checks_something_else_than_is_said_of_it_is_refused(ridge, name, said, checked):
+    other = replace(SERVERS[name], checks_input=said)
+    with (
+        running(other, ridge) as started,
+        pytest.raises(ServerError, match=f"{name} is said to check {said}. It checks {checked}:"),
+    ):
+        started.check(ridge)
+
+
+@pytest.mark.parametrize("name", ["fastapi-onnx", "slipway-v1", "mosec"])
+def test_a_server_prices_houses_and_checks_what_is_said_of_it(ridge, name):
+    with running(SERVERS[name], ridge) as started:
+        started.check(ridge)
+
+
+def test_every_environment_has_a_lock():
+    assert {server.environment for server in SERVERS.values() if server.environment} <= locks().keys()
+
+
 def test_the_log_of_a_server_that_does_not_start_is_shown(ridge):
     broken = replace(SERVERS["flask"], command="gunicorn --bind 127.0.0.1:{port} no_such_app:app")
     with pytest.raises(ServerError, match="No module named 'no_such_app'"), running(broken, ridge):
+        pass
+
+
+def test_a_server_that_refuses_the_request_is_not_waited_for(ridge):
+    misread = replace(SERVERS["fastapi-onnx"], body=lambda houses: {"houses": houses})
+    with pytest.raises(ServerError, match=r"fastapi-onnx refuses the bench's request: .*422"), running(misread, ridge):
         pass
 
 
@@ -144,22 +181,3 @@ def test_a_figure_is_the_median_of_its_slices_but_every_error_counts():
 
 def test_no_server_is_always_the_first():
     assert list(rotations("abc", 4)) == [list("abc"), list("bca"), list("cab"), list("abc")]
-
-
-def test_the_bar_says_where_it_is_missed():
-    def entry(server, clients, rps):
-        figures = {"rps": rps, "cpu_us_per_request": 1e6 / rps, "p50_ms": 1.0, "p99_ms": None, "errors": 0}
-        return {"server": server, "model": "ridge", "rows": 1, "clients": clients, "versions": {}, **figures}
-
-    entries = [
-        entry("flask", 1, 100),
-        entry("flask", 16, 100),
-        entry("slipway-v2", 1, 2500),
-        entry("slipway-v2", 16, 1900),
-    ]
-    machine = {"processor": "", "cores": 2, "memory_gib": 1, "system": ""}
-    page = report(entries, {"machine": machine, "servers": [], "workers": None, "image": None})
-    line = (
-        "slipway-v2, requests a second, 1 row, ridge, against scikit-learn | 20× | 19.00× (flask, clients: 16) | 1 of 2"
-    )
-    assert f"| {line} |" in page
