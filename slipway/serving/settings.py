@@ -114,3 +114,6 @@ def check_bentoml(service: Any) -> None:
             "metrics.enabled: the service counts its requests itself, under BentoML's names, at /metrics. Take the "
             "setting out of BENTOML_CONFIG_OVERRIDES, BENTOML_CONFIG_OPTIONS or the file that BENTOML_CONFIG names"
         )
+    cors = config["http"]["cors"]
+    if cors["enabled"] and not cors["access_control_allow_origins"]:
+        raise SettingError("http.cors: access_control_allow_origins must say which sites' pages may ask")

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -46,14 +47,26 @@ class Server:
 
 
 @contextmanager
-def running(command: list[str], port: int, log: Path, seconds: float = 60, **environment: str) -> Iterator[Server]:
-    """Start a command that serves on 127.0.0.1:port, wait until it is ready, and stop it in the end."""
+def running(
+    command: list[str],
+    port: int,
+    log: Path,
+    seconds: float = 60,
+    verify: ssl.SSLContext | None = None,
+    **environment: str,
+) -> Iterator[Server]:
+    """Start a command that serves on 127.0.0.1:port, wait until it is ready, and stop it in the end.
+
+    verify: what a client that asks by HTTPS trusts
+    """
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        address = f"{'http' if verify is None else 'https'}://127.0.0.1:{port}"
+        # whatever proxy the machine is set to is not asked
+        with httpx.Client(base_url=address, timeout=30, verify=verify or True, trust_env=False) as client:
             deadline = time.monotonic() + seconds
             while not is_ready(client):
                 assert process.poll() is None, f"it ended with {process.returncode}:\n{log.read_text()}"
@@ -78,7 +91,9 @@ def is_ready(client: httpx.Client) -> bool:
 
 
 @contextmanager
-def bentoml_serve(log: Path, what: str = ".", **environment: str) -> Iterator[Server]:
+def bentoml_serve(
+    log: Path, what: str = ".", verify: ssl.SSLContext | None = None, **environment: str
+) -> Iterator[Server]:
     """`bentoml serve`, as a person types it, on a free port.
 
     It has a BENTOML_HOME of its own with a link to the models: a server that starts clears the metrics of all others
@@ -89,7 +104,8 @@ def bentoml_serve(log: Path, what: str = ".", **environment: str) -> Iterator[Se
     (home / "models").symlink_to(Path(os.environ["BENTOML_HOME"]) / "models")
     environment = {"BENTOML_HOME": str(home), "SLIPWAY_DRAIN_SECONDS": "0"} | environment
     port = free_port()
-    with running([sys.executable, "-m", "bentoml", "serve", what, "-p", str(port)], port, log, **environment) as server:
+    command = [sys.executable, "-m", "bentoml", "serve", what, "-p", str(port)]
+    with running(command, port, log, verify=verify, **environment) as server:
         yield server
 
 
@@ -123,10 +139,10 @@ def tensors(case: Case, records: Sequence[Mapping[str, Any]]) -> list[dict[str, 
     return inputs
 
 
-def start(store):
-    """What a start that must fail prints, and its exit code."""
+def start(store, **environment: str) -> tuple[int, list[str]]:
+    """The exit code of a start that must fail, and what it prints."""
     command = [sys.executable, "-m", "bentoml", "serve", "-p", str(free_port())]
-    environment = os.environ | {"BENTOML_HOME": str(store)}
+    environment = os.environ | {"BENTOML_HOME": str(store)} | environment
     answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     said = [line for line in (answer.stdout + answer.stderr).splitlines() if "[INFO]" not in line]
     return answer.returncode, said
