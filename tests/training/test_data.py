@@ -122,7 +122,7 @@ def test_any_change_is_told_in_one_line(tmp_path_factory, place, cut, put):
 def test_a_checkout_has_the_checksummed_bytes_whatever_git_does_with_line_ends(tmp_path: Path):
     """A real repository with the project's attributes, cloned by somebody who has `core.autocrlf` set."""
     source, clone = tmp_path / "source", tmp_path / "clone"
-    shutil.copytree(DATA, source / "data", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(DATA, source / "data", ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for path in (".gitattributes", ".ci/run", "docs/request.sh", "Makefile", "deploy/Dockerfile"):
         (source / path).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / path, source / path)
