@@ -10,9 +10,8 @@ from pathlib import Path
 
 import bentoml
 import pytest
-from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml._internal.models import ModelStore
 from bentoml.exceptions import NotFound
+from support.stores import model_store
 
 from slipway.core import store
 from slipway.core.model import ModelFileError
@@ -28,9 +27,8 @@ def models(tmp_path):
     shutil.copytree(bentoml.models.get("fruit:latest").path, folder / "fruit" / "old")
     edit(folder / "fruit" / "old" / "model.yaml", version="old")
     (folder / "fruit" / "latest").write_text("old")
-    BentoMLContainer.model_store.set(ModelStore(folder))
-    yield folder
-    BentoMLContainer.model_store.reset()
+    with model_store(folder):
+        yield folder
 
 
 def edit(info, **values):

@@ -4,8 +4,8 @@ WRITER: `release` of a model, by us; `create` or `delete` of an entry, by BentoM
 FOLDER: `FOLDER/start` is the BENTOML_HOME to begin with. A copy of it is made for each moment and numbered from 0.
 
 Python tells its audit hooks of each call to the file system before it is made. The n-th process kills itself before the
-n-th call that changes something in the store. Processes are forked, as importing all anew would take seconds for each. The last
-line says, in JSON, what was found and done after each of them.
+n-th call that changes something in the store. Processes are forked, as importing all anew would take seconds for each.
+The last line says, in JSON, what was found and done after each of them.
 """
 
 import json

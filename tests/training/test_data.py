@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.cases import CASES
-from slipway.training.data import DATA, DataError, checksums, load, made, text, validate
+from slipway.training.data import DATA, DataError, checksum, checksums, load, made, text, validate
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = {"speech": ("espeak-ng", "flite")}  # what some scripts need and pip does not install
@@ -37,6 +37,17 @@ def test_every_line_is_a_row_of_its_case(case):
     assert list(frame.columns) == list(case.row.model_fields)
     for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
         case.row.model_validate(row)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=lambda case: case.name)
+def test_a_data_set_that_is_loaded_has_its_checksum_and_an_edited_one_has_not(case):
+    frame, listed = load(case.name), checksums()[f"{case.name}.csv"]
+    assert checksum(case, frame.assign(fold=0).set_index(frame.index + 7)) == listed
+    assert checksum(case, frame.drop(index=5)) != listed
+    for column in {frame.columns[0], frame.columns[2], case.target}:
+        edited, value = frame.copy(), frame.at[3, column]
+        edited.at[3, column] = value + 1 if pd.api.types.is_number(value) else value + value  # a word, or a list
+        assert checksum(case, edited) != listed, column
 
 
 @pytest.mark.parametrize(
