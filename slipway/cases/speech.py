@@ -4,8 +4,6 @@ A recording is a sound of its own length; a model takes numbers, always as many.
 training and in the service alike: a second copy of these steps would be a second definition of the features.
 """
 
-import io
-import wave
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from slipway.core import wav
 from slipway.core.card import Card
 from slipway.core.case import Bound, Case, Outputs
 from slipway.core.record import Record
@@ -36,33 +35,32 @@ Word = Literal["zero", "one", "two", "three", "four", "five", "six", "seven", "e
 WORDS: tuple[Word, ...] = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-def read(wav: bytes) -> Array:
+def read(file: bytes) -> Array:
     """The samples of a recording, between -1 and 1.
 
     Raises ValueError, with what to send instead, for anything but 16-bit mono PCM WAV at 8,000 Hz, 0.1 to 3 s long.
     """
-    if len(wav) > MAX_FILE_BYTES:
-        raise ValueError(f"the file has {len(wav):,} bytes: send one digit, {LONGEST:g} s at most")
+    if len(file) > MAX_FILE_BYTES:
+        raise ValueError(f"the file has {len(file):,} bytes: send one digit, {LONGEST:g} s at most")
     try:
-        with wave.open(io.BytesIO(wav)) as file:
-            channels, width, rate, count = file.getparams()[:4]
-            most = min(count, int(LONGEST * RATE))
-            content = file.readframes(most)
-    except (wave.Error, EOFError, RuntimeError) as error:  # the last for sizes that cannot be
-        raise ValueError(f"this is not a PCM WAV file ({str(error) or 'it ends too early'}): send one") from None
-    if channels != 1:
-        raise ValueError(f"the recording has {channels} channels: send one, mono")
-    if width != 2:
-        raise ValueError(f"a sample has {8 * width} bits: send 16")
-    if rate != RATE:
-        raise ValueError(f"the recording has {rate:,} samples a second: send {RATE:,}")
-    if len(content) < most * width:
-        raise ValueError(f"the file says {count:,} samples and holds {len(content) // width:,}: send all of it")
-    if count > most:
-        raise ValueError(f"the recording lasts {count / rate:.1f} s: send one digit, {LONGEST:g} s at most")
-    if count < SHORTEST * RATE:
-        raise ValueError(f"the recording lasts {count / rate:.2f} s: send {SHORTEST:g} s at least")
-    return np.frombuffer(content, "<i2") / 32768
+        recording = wav.read(file)
+    except ValueError as error:
+        raise ValueError(f"this is not a PCM WAV file ({error}): send one") from None
+    count, held = recording.count, len(recording.content) // 2
+    seconds = count / RATE
+    if recording.channels != 1:
+        raise ValueError(f"the recording has {recording.channels} channels: send one, mono")
+    if recording.bits != 16:
+        raise ValueError(f"a sample has {recording.bits} bits: send 16")
+    if recording.rate != RATE:
+        raise ValueError(f"the recording has {recording.rate:,} samples a second: send {RATE:,}")
+    if held < count:
+        raise ValueError(f"the file says {count:,} samples and holds {held:,}: send all of it")
+    if seconds > LONGEST:
+        raise ValueError(f"the recording lasts {seconds:g} s: send one digit, {LONGEST:g} s at most")
+    if seconds < SHORTEST:
+        raise ValueError(f"the recording lasts {seconds:g} s: send {SHORTEST:g} s at least")
+    return np.frombuffer(recording.content, "<i2", count) / 32768
 
 
 def frames(samples: Array) -> Array:
@@ -175,12 +173,12 @@ class Digit(BaseModel):
     )
 
 
-def sound(wav: bytes) -> Sound:
+def sound(file: bytes) -> Sound:
     """A recording of one English digit, zero to nine: a WAV file, PCM, 16 bits, mono, 8,000 Hz, 0.1 to 3 s long.
 
     Raises ValueError, with what is wrong and what to send instead, for anything else, and for silence.
     """
-    samples = read(wav)
+    samples = read(file)
     word = trim(samples - samples.mean())  # a constant is the microphone's doing, and no sound
     parts = [part.mean(axis=0) for part in np.array_split(mfcc(word), SEGMENTS)]
     loudness = float(decibels((word**2).mean()))

@@ -8,37 +8,57 @@ import os
 import sys
 from pathlib import Path
 
-import bentoml
 import papermill
 from bentoml.exceptions import BentoMLException, NotFound
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from slipway.cases import CASES
+from slipway.core import store
 from slipway.core.case import Case
+from slipway.core.feature import features
 from slipway.core.model import Model
-from slipway.training.data import checksums
+from slipway.training.data import DataError, listed
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "build" / "runs"
 
 
-def is_released(case: Case) -> bool:
-    """Whether the newest release in the store was made from the data set as it is now.
+def say(line: str) -> None:
+    print(f"slipway: {line}", file=sys.stderr)
 
-    Raises ModelFileError if that release was tampered with: it is for a person to decide what that means.
+
+def is_released(case: Case) -> bool:
+    """Whether the store has a release of the data set as it is now, and the newest one answers the case as it is now.
+
+    The newest one may be of other data: somebody who retrains a model on later ones does not want it trained back. One
+    that was released for other features is of no use to the service, which is said.
+
+    Raises ModelFileError if the newest release is damaged or was tampered with, or one is not whole: it is for a person
+    to decide what that means. Raises DataError if the data set has no checksum.
     """
+    present = listed(case.name)
     try:
-        newest = Model.load(bentoml.models.get(f"{case.name}:latest"))
+        newest = Model.load(store.newest(case.name))
     except NotFound:
         return False
-    return newest.card.data_sha256 == checksums()[f"{case.name}.csv"]
+    released = {tensor.name: tensor.datatype for tensor in newest.card.inputs}
+    wanted = {name: feature.datatype for name, feature in features(case.record).items()}
+    if list(released.items()) != list(wanted.items()):
+        changed = sorted(name for name in released | wanted if released.get(name) != wanted.get(name))
+        say(f"{newest.tag} was released for other features ({', '.join(changed) or 'their order'}): it is trained anew")
+        return False
+    labels = [release.info.labels.get("data") for release in store.releases(case.name)]
+    return newest.card.data_sha256 == present or present[:12] in labels
 
 
 def notebook(case: Case) -> Path:
-    """The notebook that trains and releases a case."""
-    (path,) = (ROOT / "notebooks").glob(f"[0-9][0-9]_{case.name}.ipynb")
-    return path
+    """The notebook that trains and releases a case. Raises FileNotFoundError unless there is exactly one."""
+    name = f"[0-9][0-9]_{case.name}.ipynb"
+    found = list((ROOT / "notebooks").glob(name))
+    if len(found) != 1:
+        raise FileNotFoundError(f"{case.name} needs one notebook that trains it, notebooks/{name}; it has {len(found)}")
+    return found[0]
 
 
 def main() -> int:
@@ -47,9 +67,12 @@ def main() -> int:
     again = parser.parse_args().again
     os.environ["OMP_NUM_THREADS"] = "1"  # sums in one order: the same digits on every machine
     try:
+        for name in CASES:
+            if store.repair(name):
+                say(f"{name}:latest named no release, and names {store.newest(name).tag} again")
         waiting = [notebook(case) for case in CASES.values() if again or not is_released(case)]
-    except BentoMLException as error:
-        print(f"slipway: {error}", file=sys.stderr)
+    except (BentoMLException, DataError, FileNotFoundError) as error:
+        say(str(error))
         return 1
 
     RUNS.mkdir(parents=True, exist_ok=True)
@@ -65,11 +88,11 @@ def main() -> int:
                 extra_arguments=["--log-level=CRITICAL"],  # of the kernel: it warns of its own transport otherwise
             )
         except PapermillExecutionError as error:
-            print(f"slipway: {path.name}, cell {error.cell_index}: {error.ename}: {error.evalue}", file=sys.stderr)
-            print(f"slipway: see {(RUNS / path.name).relative_to(ROOT)}", file=sys.stderr)
+            say(f"{path.name}, cell {error.cell_index}: {error.ename}: {error.evalue}")
+            say(f"see {(RUNS / path.name).relative_to(ROOT)}")
             return 1
     for name in CASES:
-        print(f"released: {bentoml.models.get(f'{name}:latest').tag}")
+        print(f"released: {store.newest(name).tag}")
     return 0
 
 

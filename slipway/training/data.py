@@ -7,7 +7,7 @@ hold.
 import hashlib
 import io
 import runpy
-from itertools import zip_longest
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -19,7 +19,9 @@ import pandera.pandas as pa
 from pydantic.fields import FieldInfo
 
 from slipway.cases import CASES
+from slipway.core.case import Case
 from slipway.core.record import Record
+from slipway.training.difference import first_difference, normalised
 
 DATA = Path(__file__).parents[2] / "data"
 CHECKS = {
@@ -75,6 +77,32 @@ def checksums() -> dict[str, str]:
     return {name: digest for digest, name in (line.split() for line in lines)}
 
 
+def listed(case: str) -> str:
+    """The checksum of a case's data set, from `SHA256SUMS`. Raises DataError if it has none."""
+    try:
+        return checksums()[f"{case}.csv"]
+    except KeyError:
+        raise DataError(
+            f"data/SHA256SUMS has no line for {case}.csv: add it, in data/, with `sha256sum {case}.csv >> SHA256SUMS`."
+        ) from None
+
+
+def checksum(case: Case, frame: pd.DataFrame) -> str:
+    """The SHA-256 of data for a case: the listed one if they are the case's data set, otherwise that of their CSV text.
+
+    A data set loses how its numbers were written when it is loaded, so that its file's checksum cannot be had from the
+    frame alone. Columns that no row of the case has, as a notebook adds them, do not count, nor does the index.
+    """
+    columns = list(case.row.model_fields)
+    if not set(columns) <= set(frame.columns):
+        return hashlib.sha256(text(frame).encode()).hexdigest()
+    content = text(frame[columns])
+    with suppress(DataError):  # what the data set would be is not known then, so these data are not known to be it
+        if content == text(load(case.name)):
+            return listed(case.name)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
 def load(case: str, path: Path | None = None) -> pd.DataFrame:
     """The data set of a case, one row a line of its CSV file, floats and integers as the case's `row` says.
 
@@ -88,9 +116,9 @@ def load(case: str, path: Path | None = None) -> pd.DataFrame:
         content = path.read_bytes() if path.exists() or given else text(made(case)).encode()
     except OSError as error:
         raise DataError(
-            f"{path.name} cannot be read: {error.strerror}. `python data/{case}.py` makes it anew."
+            f"{path.name} cannot be read: {error.strerror or error}. `python data/{case}.py` makes it anew."
         ) from error
-    if hashlib.sha256(content).hexdigest() != checksums()[f"{case}.csv"]:
+    if hashlib.sha256(content).hexdigest() != listed(case):
         raise DataError(f"{path.name} was changed: {difference(case, content)}. `python data/{case}.py` makes it anew.")
     # as text, so that the schema sees what stands in the file: "None" is a word, an empty cell is no number
     return validate(pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False), case)
@@ -133,16 +161,14 @@ def text(frame: pd.DataFrame) -> str:
 
 
 def difference(case: str, content: bytes) -> str:
-    """Where a file first differs from what its script makes: the line, the column, and both texts."""
+    """How a file differs from the data set: in its encoding or line ends, or where the first line differs."""
+    plain, said = normalised(content)
+    if hashlib.sha256(plain).hexdigest() == listed(case):
+        return " and ".join(said)  # also where the programs are missing that its script needs
     try:
         rebuilt = made(case)
-    except OSError as error:  # a program that some scripts need
-        return f"where, cannot be said here ({error})"
-    expected = text(rebuilt).splitlines()
-    found = content.decode(errors="replace").splitlines()
-    for number, (good, bad) in enumerate(zip(expected, found, strict=False), start=1):
-        if good != bad:
-            cells = zip_longest(rebuilt.columns, good.split(","), bad.split(","))
-            name, good, bad = next(cell for cell in cells if cell[1] != cell[2])
-            return f"line {number}, column {name}: {bad!r} instead of {good!r}"
-    return f"{len(found)} lines instead of {len(expected)}"
+    except OSError as error:
+        return " and ".join([*said, f"where else, cannot be said here ({error})"])
+    expected, found = text(rebuilt).split("\n"), plain.decode().split("\n")
+    where = first_difference(list(rebuilt.columns), expected[:-1], found[:-1])
+    return " and ".join([*said, where or "its script makes the same file, so that data/SHA256SUMS is wrong"])

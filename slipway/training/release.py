@@ -11,12 +11,13 @@ import pandas as pd
 from scipy import stats
 from sklearn.base import BaseEstimator
 
+from slipway.core import store
 from slipway.core.card import Card, Histogram, Metric
 from slipway.core.case import Case, Outputs
 from slipway.core.feature import features
 from slipway.core.model import CARD_FILE, MODEL_FILE, Model
 from slipway.training import conversion
-from slipway.training.data import checksums
+from slipway.training.data import checksum
 
 LIBRARIES = ("bentoml", "numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx")
 BINS = 10
@@ -84,6 +85,7 @@ def release(
     *,
     train: pd.DataFrame,
     metrics: Mapping[str, Metric],
+    source: pd.DataFrame | None = None,
     tolerance: float = 1e-6,
 ) -> bentoml.Model:
     """Put a fitted model into BentoML's model store, as what the service answers the case with from its next start.
@@ -92,6 +94,7 @@ def release(
     data: rows with the case's features; on each of them the ONNX graph must agree with the model
     train: the rows that the model was fitted to, the reference that drift is measured from
     metrics: on the test split; those that the case's gate names must reach its bounds
+    source: the data set, if `data` are not its rows as they are; its checksum goes onto the card
     tolerance: the largest relative difference between the graph's outputs and the model's
 
     Raises GateError, ConversionError or ParityError, and stores nothing then.
@@ -108,7 +111,7 @@ def release(
         metrics=dict(metrics),
         gate={name: str(bound) for name, bound in case.gate.items()},
         reference=reference(case, graph.answer, train),
-        data_sha256=checksums()[f"{case.name}.csv"],
+        data_sha256=checksum(case, data if source is None else source),
         model_sha256=hashlib.sha256(content).hexdigest(),
         libraries={name: version(name) for name in LIBRARIES},
     )
@@ -118,8 +121,15 @@ def release(
     conversion.check_parity(answers, graph.answer(rows), rows, tolerance)
     case.results(answers, card)  # raises if the case cannot read what its model says
 
-    labels = {"case": case.name, "data": card.data_sha256[:12]}
-    with bentoml.models.create(case.name, labels=labels) as stored:
-        Path(stored.path_of(MODEL_FILE)).write_bytes(content)
-        Path(stored.path_of(CARD_FILE)).write_text(card.model_dump_json(indent=2) + "\n")
-    return stored
+    entry = bentoml.Model.create(
+        case.name,
+        module="",
+        api_version="v1",
+        signatures={},
+        labels={"case": case.name, "data": card.data_sha256[:12]},
+        context=bentoml.models.ModelContext("", {}),
+    )
+    Path(entry.path_of(MODEL_FILE)).write_bytes(content)
+    Path(entry.path_of(CARD_FILE)).write_text(card.model_dump_json(indent=2) + "\n")
+    entry.flush()  # type: ignore[no-untyped-call]
+    return store.put(entry)

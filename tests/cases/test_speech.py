@@ -99,18 +99,20 @@ REFUSED = {
     "half a head": (EXAMPLE[:30], "not a PCM WAV file"),
     "a head alone": (EXAMPLE[:44], "says 4,840 samples and holds 0"),
     "cut off": (EXAMPLE[:5000], "says 4,840 samples and holds 2,478: send all of it"),
-    "a stream of no known length": (raw(1, EXAMPLE[44:], says=0xFFFFFFFF), "holds 4,840"),
-    "float": (raw(3, b"\0" * 16000), "not a PCM WAV file .*3"),
-    "mu-law": (raw(7, b"\0" * 8000), "not a PCM WAV file .*7"),
+    "a stream that ended at once": (raw(1, b"", says=0xFFFFFFFF), r"lasts 0 s: send 0\.1 s at least"),
+    "a stream that is too long": (raw(1, bytes(48_002), says=0xFFFFFFFF), r"lasts 3\.00013 s: send one digit"),
+    "more than it holds": (raw(1, EXAMPLE[44:], says=1 << 30), "says 536,870,912 samples and holds 4,840"),
+    "float": (raw(3, b"\0" * 16000), "not a PCM WAV file .*3, floating-point"),
+    "mu-law": (raw(7, b"\0" * 8000), "not a PCM WAV file .*7, µ-law"),
     "stereo": (as_wav(np.repeat(SECOND, 2), channels=2), "2 channels: send one, mono"),
     "8 bits": (as_wav(SECOND, width=1), "8 bits: send 16"),
     "32 bits": (as_wav(SECOND, width=4), "32 bits: send 16"),
     "16 kHz": (as_wav(SECOND, rate=16000), "16,000 samples a second: send 8,000"),
-    "too long": (as_wav(np.tile(SECOND, 4)[: 3 * RATE + 1]), "lasts 3.0 s: send one digit, 3 s at most"),
-    "ten seconds": (as_wav(np.zeros(10 * RATE)), "lasts 10.0 s"),
+    "too long": (as_wav(np.tile(SECOND, 4)[: 3 * RATE + 1]), r"lasts 3\.00013 s: send one digit, 3 s at most"),
+    "ten seconds": (as_wav(np.zeros(10 * RATE)), "lasts 10 s"),
     "a minute": (as_wav(np.zeros(60 * RATE)), "the file has 960,044 bytes: send one digit, 3 s at most"),
-    "too short": (as_wav(SECOND[4000:4799]), "lasts 0.10 s: send 0.1 s at least"),
-    "no samples": (as_wav([]), "lasts 0.00 s"),
+    "too short": (as_wav(SECOND[4000:4799]), r"lasts 0\.099875 s: send 0\.1 s at least"),
+    "no samples": (as_wav([]), "lasts 0 s"),
     "silence": (as_wav(0 * SECOND), "silent .*speak up"),
     "a constant": (as_wav(0 * SECOND + 0.5), "silent .*speak up"),
     "a whisper from afar": (as_wav(SECOND / 300), "silent .*speak up"),
@@ -130,6 +132,22 @@ def test_any_byte_of_the_head_may_be_wrong(place, byte):
     spoilt = bytearray(EXAMPLE)
     spoilt[place] = byte
     assert re.search("^taken$|send|speak up", said_of(bytes(spoilt)))
+
+
+@pytest.mark.parametrize("says", [0, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_recording_from_a_pipe_is_heard_as_the_same_from_a_file(says):
+    """Whoever writes to a pipe cannot go back to the head, once the length is known."""
+    streamed = bytearray(EXAMPLE)
+    for place in (4, 40):  # the length of the file, and that of the samples
+        struct.pack_into("<I", streamed, place, says)
+    assert sound(bytes(streamed)) == sound(bytes(streamed) + b"\1") == sound(EXAMPLE)  # half a sample is none
+
+
+def test_the_extensible_form_is_heard_as_the_plain_one():
+    guid = bytes.fromhex("0100000000001000800000aa00389b71")
+    extensible = EXAMPLE[:12] + b"fmt " + struct.pack("<I", 40) + b"\xfe\xff" + EXAMPLE[22:36]
+    extensible += struct.pack("<HHI", 22, 16, 4) + guid + EXAMPLE[36:]
+    assert sound(extensible) == sound(EXAMPLE)
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,5 +1,7 @@
 """A release is complete, or nothing is stored."""
 
+import hashlib
+
 import bentoml
 import numpy as np
 import pandas as pd
@@ -10,14 +12,17 @@ from sklearn.metrics import accuracy_score, mean_absolute_error
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
+from support.stores import model_store
 
 from slipway.cases import CASES
 from slipway.core.card import Metric
 from slipway.core.case import Case
+from slipway.core.model import Model
 from slipway.core.record import Record
 from slipway.training import conversion
+from slipway.training.__main__ import is_released
 from slipway.training.conversion import ParityError
-from slipway.training.data import load
+from slipway.training.data import checksums, load
 from slipway.training.release import GateError, bootstrap, gate, histogram, reference, release
 
 FRUIT = CASES["fruit"]
@@ -58,6 +63,30 @@ def test_nor_is_one_whose_graph_answers_otherwise(model, basket, monkeypatch):
     with pytest.raises(ParityError, match="from scikit-learn"):
         release(FRUIT, model, basket, train=basket, metrics=GOOD)
     assert versions() == before
+
+
+def card_of(stored):
+    return Model.load(stored).card
+
+
+def test_the_card_states_the_checksum_of_the_data_given(model, basket, tmp_path):
+    heavy = basket[basket["weight"] > 100]
+    written = hashlib.sha256(heavy.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
+    with model_store(tmp_path / "models"):
+        own = release(FRUIT, model, heavy, train=heavy, metrics=GOOD)
+        assert card_of(own).data_sha256 == written
+        assert own.info.labels == {"case": "fruit", "data": written[:12]}
+        assert not is_released(FRUIT)
+
+        ours = release(FRUIT, model, basket.assign(volume=1.0), train=heavy, metrics=GOOD)
+        assert card_of(ours).data_sha256 == checksums()["fruit.csv"]
+        assert is_released(FRUIT)
+
+        named = release(FRUIT, model, heavy, train=heavy, metrics=GOOD, source=basket)
+        assert card_of(named).data_sha256 == checksums()["fruit.csv"]
+
+        release(FRUIT, model, heavy, train=heavy, metrics=GOOD)
+        assert is_released(FRUIT)  # whoever retrains on other data does not want `make models` to train it back
 
 
 def test_a_metric_that_was_not_measured_does_not_pass():
