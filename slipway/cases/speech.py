@@ -6,7 +6,6 @@ training and in the service alike: a second copy of these steps would be a secon
 
 import io
 import wave
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,6 +15,7 @@ from pydantic import BaseModel, Field
 from slipway.core.card import Card
 from slipway.core.case import Bound, Case, Outputs
 from slipway.core.record import Record
+from slipway.core.rows import Columns
 
 Array = NDArray[np.float64]
 
@@ -191,14 +191,15 @@ def sound(wav: bytes) -> Sound:
     )
 
 
-def results(outputs: Outputs, card: Card) -> Sequence[Digit]:
+def results(outputs: Outputs, card: Card) -> Columns:
     """Digits with their probabilities, rounded to four places."""
     words = outputs["prediction"].ravel().tolist()
     rows = outputs["probabilities"].astype(float).round(4).tolist()
-    return [
-        Digit(digit=WORDS.index(word), word=word, probabilities=dict(zip(card.classes, row, strict=True)))
-        for word, row in zip(words, rows, strict=True)
-    ]
+    return {
+        "digit": [WORDS.index(word) for word in words],
+        "word": words,
+        "probabilities": [dict(zip(card.classes, row, strict=True)) for row in rows],
+    }
 
 
 CASE = Case(
@@ -206,6 +207,7 @@ CASE = Case(
     record=Sound,
     row=Spoken,
     target="digit",
+    answer=Digit,
     results=results,
     gate={
         "accuracy": Bound(at_least=0.75),  # on unseen voices of espeak-ng; always the same digit: 0.1

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from slipway.core.card import Card, Datatype
 from slipway.core.case import Outputs
 from slipway.core.record import Record
+from slipway.core.rows import Rows
 
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
@@ -85,10 +86,11 @@ class Model:
 
     def tensors(self, records: Sequence[Record]) -> dict[str, np.ndarray]:
         """The input arrays of validated records."""
-        return {
-            tensor.name: as_array([getattr(record, tensor.name) for record in records], tensor.datatype)
-            for tensor in self.card.inputs
-        }
+        if isinstance(records, Rows):
+            columns = records.columns
+        else:
+            columns = {tensor.name: [getattr(record, tensor.name) for record in records] for tensor in self.card.inputs}
+        return {tensor.name: as_array(columns[tensor.name], tensor.datatype) for tensor in self.card.inputs}
 
     def predict(self, records: Sequence[Record]) -> Outputs:
         """The outputs for validated records."""

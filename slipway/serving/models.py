@@ -76,7 +76,7 @@ class Served:
     def answer(self, batch: Batch[Any]) -> Results[Any]:
         """The results for the records of a batch, in their order, with the version of the model that gave them."""
         outputs = self.run(self.model.tensors(batch.records))
-        return Results(model=self.model.tag, results=list(self.case.results(outputs, self.model.card)))
+        return Results.model_construct(model=self.model.tag, results=self.case.answers(outputs, self.model.card))
 
 
 class Models:

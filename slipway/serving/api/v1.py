@@ -1,5 +1,6 @@
-"""The bodies of the typed door: a list of records in, a list of results out."""
+"""The bodies of the v1 API: a list of records in, a list of results out."""
 
+from functools import cache
 from typing import Annotated, Any, Generic, Self, TypeVar, get_args
 
 import msgspec
@@ -9,7 +10,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from slipway.core.feature import features
 from slipway.core.record import Record, example
+from slipway.core.rows import Rows
 from slipway.serving.api.keys import DuplicateKeyError, check_keys
+from slipway.serving.api.records import reader
 from slipway.serving.http.limits import MAX_RECORD_BYTES, MAX_RECORDS
 
 MAX_PROBLEMS = 1_000  # of a body, that it is told
@@ -27,7 +30,7 @@ def example_batch(schema: dict[str, Any], model: type[BaseModel]) -> None:
 def example_results(schema: dict[str, Any], model: type[BaseModel]) -> None:
     """The example of results: one result."""
     (answer,) = get_args(model.model_fields["results"].annotation)
-    schema["example"] = example(model) | {"results": [example(get_args(answer)[0])]}
+    schema["example"] = example(model) | {"results": [example(answer)]}
 
 
 class RawBatch(msgspec.Struct, forbid_unknown_fields=True):
@@ -73,20 +76,22 @@ class Batch(BaseModel, Generic[R]):
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=example_batch)
 
     # the first record that is wrong is enough: to list what is wrong with a thousand takes longer than to answer them
-    records: Annotated[list[R], FailFast()] = Field(
+    records: Annotated[list[R], FailFast(), SerializeAsAny()] = Field(
         min_length=1, max_length=MAX_RECORDS, description=f"1 to {MAX_RECORDS:,} records"
     )
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
-        """The batch of a body, which BentoML reads so.
+        """The batch of a body, which BentoML reads so. Its records are `Rows`, unless pydantic had to read them.
 
         Raises ValidationError for the first record that is wrong, and InvalidArgument for a key that stands twice or
         too many problems to list.
         """
         body = json_data.encode() if isinstance(json_data, str) else bytes(json_data)
+        (record,) = get_args(cls.model_fields["records"].annotation)
+        if not options and (columns := reader(record).read(body)) is not None:
+            return cls.model_construct(records=Rows(record, columns))
         if len(body) > MAX_RECORD_BYTES:
-            (record,) = get_args(cls.model_fields["records"].annotation)
             check_sizes(body, cls.__name__, sum(feature.most for feature in features(record).values()))
         try:
             batch = super().model_validate_json(json_data, **options)
@@ -106,13 +111,29 @@ class Batch(BaseModel, Generic[R]):
         return f"{params[0].__name__}Batch"
 
 
+@cache
+def row_type(model: type[BaseModel]) -> type[msgspec.Struct]:
+    """A model's fields for msgspec, to write them in their order."""
+    return msgspec.defstruct(model.__name__, list(model.model_fields), gc=False)
+
+
 class Results(BaseModel, Generic[A]):
     """The answers, in the order of the records."""
 
     model_config = ConfigDict(json_schema_extra=example_results)
 
     model: str = Field(description="The released model that answered: its name and version", examples=["name:k7wq2u"])
-    results: list[SerializeAsAny[A]] = Field(description="One result for each record, in the same order")
+    results: SerializeAsAny[list[A]] = Field(description="One result for each record, in the same order")
+
+    def model_dump_json(self, **options: Any) -> str:
+        """The body of the answer, which BentoML writes so: from columns, without an object a record."""
+        rows = self.results
+        if not isinstance(rows, Rows) or any(options.values()):
+            return super().model_dump_json(**options)
+        model: type[BaseModel] = rows.model
+        columns = (rows.columns[name] for name in model.model_fields)
+        results = list(map(row_type(model), *columns))
+        return msgspec.json.encode({"model": self.model, "results": results}).decode()
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
