@@ -1,7 +1,9 @@
 """A released model, checked against its card and run by ONNX Runtime."""
 
 import hashlib
+import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +29,9 @@ DTYPES: dict[Datatype, type[np.generic]] = {
 }
 
 
+FORMATS: dict[Datatype, str] = {"FP64": "d", "INT64": "q"}  # those of `struct`
+
+
 class ModelFileError(BentoMLException):
     """The files of a release are missing, unreadable, or not the ones that were released."""
 
@@ -37,6 +42,10 @@ def as_array(values: Sequence[Any], datatype: Datatype) -> np.ndarray:
         width = max(1, max(map(len, values)))
         values = [value + [0] * (width - len(value)) for value in values]
         return np.array(values, DTYPES[datatype])
+    if len(values) > 1 and datatype in FORMATS:
+        with suppress(struct.error):  # unless there is a None, this takes half as long
+            packed = struct.pack(f"{len(values)}{FORMATS[datatype]}", *values)
+            return np.frombuffer(packed, DTYPES[datatype])[:, np.newaxis]
     return np.array(values, DTYPES[datatype])[:, np.newaxis]  # None becomes NaN
 
 

@@ -76,7 +76,9 @@ class Served:
     def answer(self, batch: Batch[Any]) -> Results[Any]:
         """The results for the records of a batch, in their order, with the version of the model that gave them."""
         outputs = self.run(self.model.tensors(batch.records))
-        return Results.model_construct(model=self.model.tag, results=self.case.answers(outputs, self.model.card))
+        answers = self.case.answers(outputs, self.model.card)
+        results: Results[Any] = Results.model_construct(model=self.model.tag, results=answers)
+        return results
 
 
 class Models:

@@ -55,7 +55,7 @@ class Reader:
 
     def read(self, body: bytes) -> Columns | None:
         """The values of each feature, in the order of the records; None if pydantic must decide whether it is valid."""
-        if self._decoder is None or has_large_record(body):
+        if self._decoder is None or (len(body) > MAX_RECORD_BYTES and has_large_record(body)):
             return None
         colons = count_colons(body)
         if colons > 1 + MAX_RECORDS * len(self._names):

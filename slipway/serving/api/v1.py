@@ -4,9 +4,12 @@ from functools import cache
 from typing import Annotated, Any, Generic, Self, TypeVar, get_args
 
 import msgspec
+from bentoml import IODescriptor
 from bentoml.exceptions import InvalidArgument
 from pydantic import BaseModel, ConfigDict, FailFast, Field, SerializeAsAny, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
+from starlette.requests import Request
+from starlette.responses import Response
 
 from slipway.core.feature import features
 from slipway.core.record import Record, example
@@ -70,7 +73,7 @@ def invalid(title: str, where: tuple[int | str, ...], problem: str) -> Validatio
     return ValidationError.from_exception_data(title, [InitErrorDetails(type=said, loc=where, input=None)])
 
 
-class Batch(BaseModel, Generic[R]):
+class Batch(IODescriptor, Generic[R]):  # type: ignore[misc]
     """What to predict about."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=example_batch)
@@ -81,8 +84,13 @@ class Batch(BaseModel, Generic[R]):
     )
 
     @classmethod
+    async def from_http_request(cls, request: Request, serde: Any) -> Self:
+        """What BentoML calls the method with. `JSONBodies` lets no other kind of body in: `serde` is not asked."""
+        return cls.model_validate_json(await request.body() or b"{}")  # which lacks records, as BentoML has it
+
+    @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
-        """The batch of a body, which BentoML reads so. Its records are `Rows`, unless pydantic had to read them.
+        """The batch of a body. Its records are `Rows`, unless pydantic had to read them.
 
         Raises ValidationError for the first record that is wrong, and InvalidArgument for a key that stands twice or
         too many problems to list.
@@ -90,7 +98,8 @@ class Batch(BaseModel, Generic[R]):
         body = json_data.encode() if isinstance(json_data, str) else bytes(json_data)
         (record,) = get_args(cls.model_fields["records"].annotation)
         if not options and (columns := reader(record).read(body)) is not None:
-            return cls.model_construct(records=Rows(record, columns))
+            batch: Self = cls.model_construct(records=Rows(record, columns))
+            return batch
         if len(body) > MAX_RECORD_BYTES:
             check_sizes(body, cls.__name__, sum(feature.most for feature in features(record).values()))
         try:
@@ -117,7 +126,7 @@ def row_type(model: type[BaseModel]) -> type[msgspec.Struct]:
     return msgspec.defstruct(model.__name__, list(model.model_fields), gc=False)
 
 
-class Results(BaseModel, Generic[A]):
+class Results(IODescriptor, Generic[A]):  # type: ignore[misc]
     """The answers, in the order of the records."""
 
     model_config = ConfigDict(json_schema_extra=example_results)
@@ -125,15 +134,18 @@ class Results(BaseModel, Generic[A]):
     model: str = Field(description="The released model that answered: its name and version", examples=["name:k7wq2u"])
     results: SerializeAsAny[list[A]] = Field(description="One result for each record, in the same order")
 
-    def model_dump_json(self, **options: Any) -> str:
-        """The body of the answer, which BentoML writes so: from columns, without an object a record."""
-        rows = self.results
-        if not isinstance(rows, Rows) or any(options.values()):
-            return super().model_dump_json(**options)
-        model: type[BaseModel] = rows.model
-        columns = (rows.columns[name] for name in model.model_fields)
-        results = list(map(row_type(model), *columns))
-        return msgspec.json.encode({"model": self.model, "results": results}).decode()
+    @classmethod
+    async def to_http_response(cls, obj: Self, serde: Any) -> Response:
+        """What BentoML makes of what the method returns."""
+        return Response(obj.body(), media_type="application/json")
+
+    def body(self) -> bytes:
+        """The results in JSON, from columns if they have some: without an object a record."""
+        if not isinstance(self.results, Rows):
+            return str(self.model_dump_json()).encode()
+        model: type[BaseModel] = self.results.model
+        columns = (self.results.columns[name] for name in model.model_fields)
+        return msgspec.json.encode({"model": self.model, "results": list(map(row_type(model), *columns))})
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
