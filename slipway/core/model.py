@@ -42,6 +42,10 @@ def as_array(values: Sequence[Any], datatype: Datatype) -> np.ndarray:
         width = max(1, max(map(len, values)))
         values = [value + [0] * (width - len(value)) for value in values]
         return np.array(values, DTYPES[datatype])
+    if len(values) == 1 and values[0] is not None:  # most requests: half the time of the general way below
+        array = np.empty((1, 1), DTYPES[datatype])
+        array[0, 0] = values[0]
+        return array
     if len(values) > 1 and datatype in FORMATS:
         with suppress(struct.error):  # unless there is a None, this takes half as long
             packed = struct.pack(f"{len(values)}{FORMATS[datatype]}", *values)
