@@ -1,6 +1,5 @@
 """Will this applicant repay, and why is that in doubt? Credit for a purchase, in Spain: see `data/credit_risk.md`."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -9,6 +8,7 @@ from pydantic import BaseModel, Field
 from slipway.core.card import Card
 from slipway.core.case import Bound, Case, Outputs
 from slipway.core.record import Record
+from slipway.core.rows import Columns
 
 Home = Literal["owner", "private_contract", "rent", "parents", "other", "unknown"]
 Job = Literal["permanent", "temporary", "self_employed", "other", "unknown"]
@@ -85,22 +85,22 @@ class Risk(BaseModel):
     )
 
 
-def results(outputs: Outputs, card: Card) -> Sequence[Risk]:
+def results(outputs: Outputs, card: Card) -> Columns:
     """Risks, rounded to three places; reasons as long as there are any."""
     largest = np.take_along_axis(outputs["contributions"], outputs["factors"], axis=1).round(2)
-    columns = (outputs["prediction"], outputs["probability"].round(3), outputs["factors"], largest, outputs["reasons"])
-    return [
-        Risk(
-            probability=probability,
-            decision=decision,
-            reasons=[
-                Reason(feature=FACTORS[factor], contribution=contribution, text=text)
+    parts = (outputs["factors"].tolist(), largest.tolist(), outputs["reasons"].tolist())
+    return {
+        "probability": outputs["probability"].ravel().round(3).tolist(),
+        "decision": outputs["prediction"].ravel().tolist(),
+        "reasons": [
+            [
+                {"feature": FACTORS[factor], "contribution": contribution, "text": text}
                 for factor, contribution, text in zip(*reasons, strict=True)
                 if text
-            ],
-        )
-        for (decision,), (probability,), *reasons in zip(*(column.tolist() for column in columns), strict=True)
-    ]
+            ]
+            for reasons in zip(*parts, strict=True)
+        ],
+    }
 
 
 CASE = Case(
@@ -108,6 +108,7 @@ CASE = Case(
     record=Applicant,
     row=Application,
     target="status",
+    answer=Risk,
     results=results,
     gate={
         "auc": Bound(at_least=0.80),  # the amount as a multiple of the income alone reaches about 0.7

@@ -1,6 +1,5 @@
 """Is this breast lump malignant, by the nuclei of its cells? Not a medical device: see `data/diagnosis.md`."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -8,6 +7,7 @@ from pydantic import BaseModel, Field
 from slipway.core.card import Card
 from slipway.core.case import Bound, Case, Outputs
 from slipway.core.record import Record
+from slipway.core.rows import Columns
 
 NOTICE = "For teaching only: not a medical device, and no basis for any decision about a person's health."
 
@@ -105,14 +105,11 @@ class Opinion(BaseModel):
     notice: str = Field(default=NOTICE, description="What this answer may not be used for", examples=[NOTICE])
 
 
-def results(outputs: Outputs, card: Card) -> Sequence[Opinion]:
+def results(outputs: Outputs, card: Card) -> Columns:
     """Decisions with their probability. A few hundred women allow three places, and neither a 0 nor a 1."""
     decisions = outputs["prediction"].ravel().tolist()
     probabilities = outputs["probability"].ravel().astype(float).clip(0.001, 0.999).round(3).tolist()
-    return [
-        Opinion(decision=decision, probability=probability)
-        for decision, probability in zip(decisions, probabilities, strict=True)
-    ]
+    return {"decision": decisions, "probability": probabilities, "notice": [NOTICE] * len(decisions)}
 
 
 CASE = Case(
@@ -120,6 +117,7 @@ CASE = Case(
     record=Aspirate,
     row=Diagnosed,
     target="diagnosis",
+    answer=Opinion,
     results=results,
     gate={
         # of the malignant, the share that is not called benign; calling every lump benign reaches 0

@@ -1,6 +1,5 @@
 """What should this car do next? A simulated motorway of three lanes, no car's driver: see `data/driving.md`."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,6 +9,7 @@ from pydantic import BaseModel, Field
 from slipway.core.card import Card
 from slipway.core.case import Bound, Case, Outputs
 from slipway.core.record import Record
+from slipway.core.rows import Columns
 
 LANES = 3
 LANE_WIDTH = 4.0  # metres
@@ -135,18 +135,14 @@ class Decision(BaseModel):
     )
 
 
-def results(outputs: Outputs, card: Card) -> Sequence[Decision]:
+def results(outputs: Outputs, card: Card) -> Columns:
     """Actions with the conditions that led to them; shares of a leaf allow no more than three places."""
-    rows = zip(
-        outputs["prediction"].ravel().tolist(),
-        outputs["probabilities"].astype(float).round(3).tolist(),
-        outputs["path"].ravel().tolist(),
-        strict=True,
-    )
-    return [
-        Decision(action=action, probabilities=dict(zip(card.classes, shares, strict=True)), path=path.split("; "))
-        for action, shares, path in rows
-    ]
+    rows = outputs["probabilities"].astype(float).round(3).tolist()
+    return {
+        "action": outputs["prediction"].ravel().tolist(),
+        "probabilities": [dict(zip(card.classes, shares, strict=True)) for shares in rows],
+        "path": [path.split("; ") for path in outputs["path"].ravel().tolist()],
+    }
 
 
 CASE = Case(
@@ -154,6 +150,7 @@ CASE = Case(
     record=Scene,
     row=Step,
     target="action",
+    answer=Decision,
     results=results,
     # the share of drives that end in a crash: a driver that does nothing, or anything, crashes on nearly every road
     gate={"crashes": Bound(at_most=0.2), "balanced_accuracy": Bound(at_least=0.6)},

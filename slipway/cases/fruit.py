@@ -1,6 +1,5 @@
 """Which fruit is this, by its weight, size and colour? A simulation: see `data/fruit.md`."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -8,6 +7,7 @@ from pydantic import BaseModel, Field
 from slipway.core.card import Card
 from slipway.core.case import Bound, Case, Outputs
 from slipway.core.record import Record
+from slipway.core.rows import Columns
 
 Colour = Literal["brown", "green", "orange", "red", "yellow"]
 Name = Literal["apple", "banana", "kiwi", "lemon", "orange", "pear"]
@@ -38,14 +38,13 @@ class Kind(BaseModel):
     )
 
 
-def results(outputs: Outputs, card: Card) -> Sequence[Kind]:
+def results(outputs: Outputs, card: Card) -> Columns:
     """Kinds with their probabilities, rounded to four places: the training rows in a leaf allow no more."""
-    kinds = outputs["prediction"].tolist()
     rows = outputs["probabilities"].astype(float).round(4).tolist()
-    return [
-        Kind(fruit=kind, probabilities=dict(zip(card.classes, row, strict=True)))
-        for kind, row in zip(kinds, rows, strict=True)
-    ]
+    return {
+        "fruit": outputs["prediction"].tolist(),
+        "probabilities": [dict(zip(card.classes, row, strict=True)) for row in rows],
+    }
 
 
 CASE = Case(
@@ -53,6 +52,7 @@ CASE = Case(
     record=Fruit,
     row=Named,
     target="fruit",
+    answer=Kind,
     results=results,
     gate={"accuracy": Bound(at_least=0.88)},  # the commonest kind alone is right for about one in four
 )

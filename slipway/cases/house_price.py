@@ -1,6 +1,5 @@
 """What will this house sell for? Ames, Iowa, 2006 to 2010: see `data/house_price.md`."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -8,6 +7,7 @@ from pydantic import BaseModel, Field
 from slipway.core.card import Card
 from slipway.core.case import Bound, Case, Outputs
 from slipway.core.record import Record
+from slipway.core.rows import Columns
 
 Dwelling = Literal["detached", "two_family", "duplex", "townhouse_end", "townhouse_inside"]
 Condition = Literal[
@@ -79,10 +79,10 @@ class Price(BaseModel):
     high: float = Field(description="Upper end of the 90 % prediction interval, in US dollars", examples=[227000.0])
 
 
-def results(outputs: Outputs, card: Card) -> Sequence[Price]:
+def results(outputs: Outputs, card: Card) -> Columns:
     """Prices rounded to dollars: the interval is thousands wide."""
-    columns = (outputs[name].ravel().round().tolist() for name in ("prediction", "low", "high"))
-    return [Price(price=price, low=low, high=high) for price, low, high in zip(*columns, strict=True)]
+    price, low, high = (outputs[name].ravel().round().tolist() for name in ("prediction", "low", "high"))
+    return {"price": price, "low": low, "high": high}
 
 
 CASE = Case(
@@ -90,6 +90,7 @@ CASE = Case(
     record=House,
     row=Sale,
     target="price",
+    answer=Price,
     results=results,
     gate={
         "mae": Bound(at_most=20_000),  # dollars; the median of the training prices is off by about 45,000

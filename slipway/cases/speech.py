@@ -4,7 +4,6 @@ A recording is a sound of its own length; a model takes numbers, always as many.
 training and in the service alike: a second copy of these steps would be a second definition of the features.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from slipway.core import wav
 from slipway.core.card import Card
 from slipway.core.case import Bound, Case, Outputs
 from slipway.core.record import Record
+from slipway.core.rows import Columns
 
 Array = NDArray[np.float64]
 
@@ -189,14 +189,15 @@ def sound(file: bytes) -> Sound:
     )
 
 
-def results(outputs: Outputs, card: Card) -> Sequence[Digit]:
+def results(outputs: Outputs, card: Card) -> Columns:
     """Digits with their probabilities, rounded to four places."""
     words = outputs["prediction"].ravel().tolist()
     rows = outputs["probabilities"].astype(float).round(4).tolist()
-    return [
-        Digit(digit=WORDS.index(word), word=word, probabilities=dict(zip(card.classes, row, strict=True)))
-        for word, row in zip(words, rows, strict=True)
-    ]
+    return {
+        "digit": [WORDS.index(word) for word in words],
+        "word": words,
+        "probabilities": [dict(zip(card.classes, row, strict=True)) for row in rows],
+    }
 
 
 CASE = Case(
@@ -204,6 +205,7 @@ CASE = Case(
     record=Sound,
     row=Spoken,
     target="digit",
+    answer=Digit,
     results=results,
     gate={
         "accuracy": Bound(at_least=0.75),  # on unseen voices of espeak-ng; always the same digit: 0.1

@@ -1,13 +1,15 @@
 """A case: one question that the service answers, from its schema to what a model must reach to be released."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
 from slipway.core.card import Card
 from slipway.core.record import Record
+from slipway.core.rows import Columns, Rows
 
 Outputs = Mapping[str, np.ndarray]
 
@@ -40,7 +42,9 @@ class Case:
     record: the features, with units and ranges
     row: a line of the data set: the target and what else the set holds
     target: the column to predict
-    results: the answers, one a record, from the model's outputs (arrays of n rows, by name) and its card
+    answer: what is said about one record
+    results: the answers, a column of n values for each field of `answer`, from the model's outputs (arrays of n rows,
+        by name) and its card
     gate: for each metric that decides on a release, what it must reach on the test split
     path: under which the service answers it, if not under its name
     reads: what makes a record of a file that is uploaded, if records do not come as JSON; raises ValueError, which says
@@ -51,7 +55,8 @@ class Case:
     record: type[Record]
     row: type[Record]
     target: str
-    results: Callable[[Outputs, Card], Sequence[BaseModel]]
+    answer: type[BaseModel]
+    results: Callable[[Outputs, Card], Columns]
     gate: Mapping[str, Bound]
     path: str = ""
     reads: Callable[[bytes], Record] | None = None
@@ -65,3 +70,7 @@ class Case:
     def features(self) -> list[str]:
         """The columns the model reads, in the order of its inputs."""
         return list(self.record.model_fields)
+
+    def answers(self, outputs: Outputs, card: Card) -> Rows[Any]:
+        """The results as objects, one a record. Raises ValueError if `results` has not a column for each field."""
+        return Rows(self.answer, self.results(outputs, card))

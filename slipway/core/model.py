@@ -1,7 +1,9 @@
 """A released model, checked against its card and run by ONNX Runtime."""
 
 import hashlib
+import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +15,7 @@ from pydantic import ValidationError
 from slipway.core.card import Card, Datatype
 from slipway.core.case import Outputs
 from slipway.core.record import Record
+from slipway.core.rows import Rows
 
 MODEL_FILE = "model.onnx"
 CARD_FILE = "card.json"
@@ -25,6 +28,9 @@ DTYPES: dict[Datatype, type[np.generic]] = {
 }
 
 
+FORMATS: dict[Datatype, str] = {"FP64": "d", "INT64": "q"}  # those of `struct`
+
+
 class ModelFileError(BentoMLException):
     """The files of a release are missing, unreadable, or not the ones that were released."""
 
@@ -35,6 +41,14 @@ def as_array(values: Sequence[Any], datatype: Datatype) -> np.ndarray:
         width = max(1, max(map(len, values)))
         values = [value + [0] * (width - len(value)) for value in values]
         return np.array(values, DTYPES[datatype])
+    if len(values) == 1 and values[0] is not None:  # most requests: half the time of the general way below
+        array = np.empty((1, 1), DTYPES[datatype])
+        array[0, 0] = values[0]
+        return array
+    if len(values) > 1 and datatype in FORMATS:
+        with suppress(struct.error):  # unless there is a None, this takes half as long
+            packed = struct.pack(f"{len(values)}{FORMATS[datatype]}", *values)
+            return np.frombuffer(packed, DTYPES[datatype])[:, np.newaxis]
     return np.array(values, DTYPES[datatype])[:, np.newaxis]  # None becomes NaN
 
 
@@ -99,10 +113,11 @@ class Model:
 
     def tensors(self, records: Sequence[Record]) -> dict[str, np.ndarray]:
         """The input arrays of validated records."""
-        return {
-            tensor.name: as_array([getattr(record, tensor.name) for record in records], tensor.datatype)
-            for tensor in self.card.inputs
-        }
+        if isinstance(records, Rows):
+            columns = records.columns
+        else:
+            columns = {tensor.name: [getattr(record, tensor.name) for record in records] for tensor in self.card.inputs}
+        return {tensor.name: as_array(columns[tensor.name], tensor.datatype) for tensor in self.card.inputs}
 
     def predict(self, records: Sequence[Record]) -> Outputs:
         """The outputs for validated records."""

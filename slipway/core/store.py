@@ -88,11 +88,19 @@ def newest(case: str) -> bentoml.Model:
     Raises NotFound if there is none, ModelFileError, with what to do, if it is not whole.
     """
     entries = versions(case)
-    named = latest(case)
-    found = read_all(case, {named: entries[named]} if named in entries else entries)
+    version = latest(case)
+    found = read_all(case, {version: entries[version]} if version in entries else entries)
     if not found:
         raise NotFound(f"the model store holds no {case}. `make models` releases one.")
     return found[-1]
+
+
+def named(case: str, version: str) -> bentoml.Model:
+    """The release of a version. Raises NotFound if there is none, ModelFileError if it is not whole."""
+    entries = versions(case)
+    if version not in entries:
+        raise NotFound(f"the model store holds no {case}:{version}. `bentoml models list` shows what it holds.")
+    return read_all(case, {version: entries[version]})[0]
 
 
 def repair(case: str) -> bool:

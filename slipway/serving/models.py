@@ -6,10 +6,10 @@ from typing import Any, Self
 
 import bentoml
 import numpy as np
-from bentoml.exceptions import NotFound
 from bentoml.models import BentoModel
 
 from slipway.cases import CASES
+from slipway.core import store
 from slipway.core.card import Card
 from slipway.core.case import Case, Outputs
 from slipway.core.model import Model, ModelFileError, read_release
@@ -26,12 +26,13 @@ class NewestRelease(BentoModel):  # type: ignore[misc]
     def __init__(self, case: str) -> None:
         super().__init__(f"{case}:latest")
 
-    def resolve(self, base_path: Any = None) -> bentoml.Model:
-        """The entry of the store. Raises NotFound if the case was never released; no remote store is asked."""
-        if self.stored is None:
-            raise NotFound(f"the model store holds no {self.tag.name}. `make models` releases one.")
-        stored: bentoml.Model = super().resolve(base_path)
-        return stored
+    @property
+    def stored(self) -> bentoml.Model:
+        """The entry of the store; no remote store is asked.
+
+        Raises NotFound if the case was never released, ModelFileError if the entry is not whole.
+        """
+        return store.newest(self.tag.name)
 
 
 def releases(service: Any, settings: Settings) -> Iterator[bentoml.Model]:
@@ -48,7 +49,7 @@ def releases(service: Any, settings: Settings) -> Iterator[bentoml.Model]:
         raise ModelFileError(f"{RELEASES}: there is no {min(unknown)}, but {', '.join(names)}")
     for model in pinned:
         version = settings.releases.get(model.tag.name)
-        yield model.resolve() if version is None else bentoml.models.get(f"{model.tag.name}:{version}")
+        yield model.resolve() if version is None else store.named(model.tag.name, version)
 
 
 def verify(service: Any, settings: Settings) -> None:
@@ -109,7 +110,8 @@ class Served:
         """The results for the records of a batch, in their order, with the version of the model that gave them."""
         tensors = self.model.tensors(batch.records)
         outputs = self.model.run(tensors)
-        results = Results(model=self.model.tag, results=list(self.case.results(outputs, self.model.card)))
+        answers = self.case.answers(outputs, self.model.card)
+        results: Results[Any] = Results.model_construct(model=self.model.tag, results=answers)
         self.count(tensors, outputs)  # last: what fails before is no answer
         return results
 

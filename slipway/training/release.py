@@ -119,7 +119,7 @@ def release(
     rows = data[case.features]
     answers = served.run(conversion.tensors(case, rows))
     conversion.check_parity(answers, graph.answer(rows), rows, tolerance)
-    case.results(answers, card)  # raises if the case cannot read what its model says
+    list(case.answers(answers, card))  # raises if the case cannot read what its model says
 
     entry = bentoml.Model.create(
         case.name,

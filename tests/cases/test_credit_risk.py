@@ -75,7 +75,7 @@ def log_odds(model, *applicants):
 
 
 def answers(model, *applicants):
-    return CASE.results(model.predict(applicants), model.card)
+    return CASE.answers(model.predict(applicants), model.card)
 
 
 def test_it_gives_the_probabilities_of_the_training_library(model, scorecard, crowd):
@@ -125,7 +125,7 @@ def test_what_is_not_known_is_never_called_low_or_high(model, crowd, name):
     outputs = model.predict(silent)
     filled_in = FACTORS.index(name)
     assert np.allclose(outputs["contributions"][:, filled_in], 0, atol=1e-9)
-    texts = {reason.text for result in CASE.results(outputs, model.card) for reason in result.reasons}
+    texts = {reason.text for result in CASE.answers(outputs, model.card) for reason in result.reasons}
     assert {text for text in texts if text.startswith(f"{name}:")} <= {f"{name}: not known"}
 
 

@@ -108,7 +108,7 @@ def test_few_of_all_malignant_tumours_are_called_benign_and_few_women_referred(m
 
 def test_every_answer_says_that_it_is_no_medical_device(model):
     records_ = [CASE.record.model_validate(EXAMPLE)] * 3
-    answers = CASE.results(model.predict(records_), model.card)
+    answers = CASE.answers(model.predict(records_), model.card)
     assert [answer.notice for answer in answers] == [NOTICE] * 3
     assert "not a medical device" in NOTICE
     assert "not a medical device" in " ".join(CASE.record.__doc__.split())
@@ -119,7 +119,7 @@ def test_a_probability_is_never_told_as_certain(model):
     ends = [{name: limits[side] for name, limits in ranges().items()} for side in (0, 1)]
     outputs = model.predict([CASE.record.model_validate(row) for row in ends])
     assert outputs["probability"].min() < 0.0005
-    assert [answer.probability for answer in CASE.results(outputs, model.card)] == [0.001, 0.999]
+    assert [answer.probability for answer in CASE.answers(outputs, model.card)] == [0.001, 0.999]
 
 
 def test_its_words_are_those_of_its_schema(model):

@@ -31,7 +31,7 @@ def model():
 
 
 def decide(model, *scenes):
-    return CASE.results(model.predict([Scene.model_validate(scene) for scene in scenes]), model.card)
+    return CASE.answers(model.predict([Scene.model_validate(scene) for scene in scenes]), model.card)
 
 
 def without(scene, *names):

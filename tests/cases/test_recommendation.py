@@ -52,7 +52,7 @@ def viewers(draw):
 
 
 def ask(*people):
-    return list(CASE.results(model().predict(people), model().card))
+    return list(CASE.answers(model().predict(people), model().card))
 
 
 def person(ratings=()):

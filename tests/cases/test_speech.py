@@ -44,7 +44,7 @@ def predict(rows):
 
 def heard(*wavs):
     """What the model hears in recordings."""
-    return CASE.results(released()[0].predict([sound(wav) for wav in wavs]), released()[0].card)
+    return CASE.answers(released()[0].predict([sound(wav) for wav in wavs]), released()[0].card)
 
 
 def as_wav(samples, channels=1, width=2, rate=RATE):

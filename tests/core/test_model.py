@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from slipway.cases import CASES
-from slipway.core.model import CARD_FILE, MODEL_FILE, Model, ModelFileError, as_array
+from slipway.core.model import CARD_FILE, DTYPES, MODEL_FILE, Model, ModelFileError, as_array
 from slipway.core.record import example
 
 
@@ -42,6 +42,25 @@ def test_what_is_not_known_becomes_nan():
     array = as_array([1.5, None], "FP64")
     assert array.shape == (2, 1)
     assert np.isnan(array).tolist() == [[False], [True]]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1000])
+@pytest.mark.parametrize(
+    ("value", "datatype"),
+    [(0.1, "FP64"), (3, "FP64"), (-0.0, "FP64"), (None, "FP64"), (-3, "INT64"), (True, "BOOL"), ("grün", "BYTES")],
+)
+def test_an_array_is_the_one_that_numpy_makes_of_so_many_values(value, datatype, count):
+    found = as_array([value] * count, datatype)
+    expected = np.array([value] * count, DTYPES[datatype]).reshape(count, 1)
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_array_equal(found, expected)
+    assert repr(found.tolist()) == repr(expected.tolist())  # with its sign
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_number_that_fits_into_no_tensor_raises(count):
+    with pytest.raises(OverflowError):
+        as_array([1 << 63] * count, "INT64")
 
 
 def test_lists_are_filled_with_zeros_to_the_longest():

@@ -148,7 +148,7 @@ def test_the_reference_of_lists_is_that_of_their_values():
         taste: list[float] = Field(min_length=2, max_length=2)
         income: float | None
 
-    case = Case("shop", Shopper, Shopper, "income", lambda *_: [], {})
+    case = Case("shop", Shopper, Shopper, "income", Shopper, lambda *_: {}, {})
     train = pd.DataFrame({"bought": [[5, 5], [], [7]], "taste": [[0.0, 1.0]] * 3, "income": [1.0, np.nan, 3.0]})
     found = reference(case, lambda X: {"prediction": np.ones((len(X), 2))}, train)
     assert (found["bought"].counts, found["bought"].is_padded) == ([2, 1], True)

@@ -51,7 +51,7 @@ def outputs(answer):
 def typed(served, arrays):
     """The results of the typed door, from the outputs of this one."""
     dtypes = {output.name: DTYPES[output.datatype] for output in served.model.card.outputs}
-    results = served.case.results(
+    results = served.case.answers(
         {name: array.astype(dtypes[name]) for name, array in arrays.items()}, served.model.card
     )
     return [result.model_dump(mode="json") for result in results]
@@ -235,7 +235,7 @@ def echo(monkeypatch):
         model_sha256=hashlib.sha256(content).hexdigest(),
         libraries={},
     )
-    case = Case("echo", Echoed, Echoed, "level", lambda outputs, card: [], {})
+    case = Case("echo", Echoed, Echoed, "level", Echoed, lambda outputs, card: {}, {})
     monkeypatch.setitem(CASES, "echo", case)
     return door(Models({"echo": Served(case, Model("echo:1", card, content), Telemetry(), Settings())}))
 

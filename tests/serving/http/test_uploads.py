@@ -35,7 +35,7 @@ async def echo(scope, receive, send):
 @pytest.fixture
 def post(monkeypatch):
     monkeypatch.setitem(
-        CASES, "text", Case("text", Text, Text, "letters", lambda *_: [], {}, path="a-text", reads=count)
+        CASES, "text", Case("text", Text, Text, "letters", Text, lambda *_: {}, {}, path="a-text", reads=count)
     )
     asked = client(front(app=echo))
 
