@@ -9,6 +9,7 @@ from bentoml.exceptions import InvalidArgument
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from support.inprocess import load_models
 from support.strategies import records
 
 from service import Slipway
@@ -19,7 +20,6 @@ from slipway.core.rows import Rows
 from slipway.serving.api.records import reader
 from slipway.serving.api.v1 import Batch, Results
 from slipway.serving.http.limits import MAX_RECORD_BYTES, MAX_RECORDS
-from slipway.serving.models import Models, NewestRelease
 
 HAS_VALIDATOR = {"recommendation"}  # as many films as stars
 FAST = [name for name in CASES if name not in HAS_VALIDATOR]
@@ -29,7 +29,7 @@ APPLE = example(FRUIT)
 
 @pytest.fixture(scope="module")
 def models():
-    return Models([NewestRelease(name) for name in CASES])
+    return load_models()
 
 
 def verdict(batch, body, **options):
