@@ -7,6 +7,7 @@ from slipway.cases import CASES
 from slipway.core.case import Case
 from slipway.core.feature import Feature, features
 from slipway.core.record import example
+from slipway.serving.api.binary import ALL_OUTPUTS, EXTENSION, HEADER, OUTPUT, SIZE
 from slipway.serving.http.limits import MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, MAX_RECORDS, RECEIVE_TIMEOUT
 from slipway.serving.http.request import HEALTH
 from slipway.serving.http.uploads import FIELD, FORM
@@ -42,6 +43,10 @@ READINESS = {"/readyz", "/v2/health/ready", *(f"/v2/models/{name}/ready" for nam
 
 STRING = {"type": "string"}
 SHAPE = {"type": "array", "items": {"type": "integer"}}
+PARAMETERS = {
+    "type": ["object", "null"],
+    "additionalProperties": {"type": ["string", "number", "boolean"], "description": "passed over if not known"},
+}
 SCHEMAS: dict[str, dict[str, Any]] = {
     "Error": {
         "type": "object",
@@ -67,16 +72,23 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "required": ["error"],
         "properties": {"error": {"type": "string", "example": "input 'weight': 700 is too large"}},
     },
-    "Parameters": {
-        "type": "object",
-        "description": "They ask for extensions: this service has none, and does without",
-        "additionalProperties": {"type": ["string", "number", "boolean"]},
+    "InputParameters": PARAMETERS
+    | {"description": f"Extensions: a tensor without `data` has `{SIZE}`, the number of its bytes after the JSON"},
+    "OutputParameters": PARAMETERS
+    | {
+        "description": f"Extensions: `{OUTPUT}` asks for this output as bytes after the JSON, or not",
+        "properties": {OUTPUT: {"type": "boolean"}},
+    },
+    "RequestParameters": PARAMETERS
+    | {
+        "description": f"Extensions: `{ALL_OUTPUTS}` asks for all outputs as bytes after the JSON",
+        "properties": {ALL_OUTPUTS: {"type": "boolean"}},
     },
     "ServerMetadata": {
         "type": "object",
         "required": ["name", "version", "extensions"],
         "properties": {"name": STRING, "version": STRING, "extensions": {"type": "array", "items": STRING}},
-        "example": {"name": "slipway", "version": __version__, "extensions": []},
+        "example": {"name": "slipway", "version": __version__, "extensions": [EXTENSION]},
     },
     "Live": {"type": "object", "required": ["live"], "properties": {"live": {"const": True}}},
     "Ready": {
@@ -123,6 +135,15 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             },
         },
     },
+}
+BINARY = {
+    "application/octet-stream": {
+        "schema": {
+            "type": "string",
+            "format": "binary",
+            "description": f"The JSON, of which `{HEADER}` says how many bytes it has, and then the tensors in bytes",
+        }
+    }
 }
 
 
@@ -171,7 +192,7 @@ def tensor(about: Feature, description: str) -> dict[str, Any]:
                 "maxItems": 2,
             },
             "datatype": {"const": about.datatype},
-            "parameters": named("Parameters"),
+            "parameters": named("InputParameters"),
             "data": {"anyOf": [flat, rows | {"items": row}]},
         },
     }
@@ -185,7 +206,7 @@ def inference_request(case: Case) -> dict[str, Any]:
         "type": "object",
         "required": ["name"],
         "additionalProperties": False,
-        "properties": {"name": STRING, "parameters": named("Parameters")},
+        "properties": {"name": STRING, "parameters": named("OutputParameters")},
     }
     inputs = [
         {
@@ -201,7 +222,7 @@ def inference_request(case: Case) -> dict[str, Any]:
         "required": ["inputs"],
         "additionalProperties": False,
         "properties": {
-            "id": STRING | {"description": "the response has it, too"},
+            "id": {"type": ["string", "null"], "description": "the response has it, too"},
             "model_name": {"const": case.name, "description": "not of the protocol, but KServe's client sends it"},
             "inputs": {
                 "description": "one for each feature, in any order",
@@ -213,11 +234,11 @@ def inference_request(case: Case) -> dict[str, Any]:
                 "maxItems": len(abouts),
             },
             "outputs": {
-                "description": "those wanted; left out or empty: all",
-                "type": "array",
+                "description": "those wanted; left out, null or empty: all",
+                "type": ["array", "null"],
                 "items": output,
             },
-            "parameters": named("Parameters"),
+            "parameters": named("RequestParameters"),
         },
         "example": {"id": "a-1", "inputs": inputs},
     }
@@ -240,13 +261,17 @@ def protocol_paths(questions: dict[str, str]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for name, case in CASES.items():
         model = f"/v2/models/{name}"
-        answer = {"description": "Successful Response", "content": in_json(named("InferenceResponse"))}
+        answer = {
+            "description": "Successful Response",
+            "headers": {HEADER: {"description": "bytes of the JSON, if tensors follow", "schema": {"type": "integer"}}},
+            "content": in_json(named("InferenceResponse")) | BINARY,
+        }
         infer = {
             "operationId": f"infer_{name}",
             "tags": [PROTOCOL],
             "summary": questions[name],
             "description": f"Also at `{model}/versions/VERSION/infer`; the version served is in the metadata.",
-            "requestBody": {"required": True, "content": in_json(inference_request(case))},
+            "requestBody": {"required": True, "content": in_json(inference_request(case)) | BINARY},
             "responses": responses(model, answer, OF_POST),
         }
         paths[f"{model}/infer"] = {"post": infer}

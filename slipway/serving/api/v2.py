@@ -1,4 +1,4 @@
-"""The v2 API: the Open Inference Protocol, version 2, over HTTP and JSON.
+"""The second door: the Open Inference Protocol, version 2, over HTTP and JSON.
 
 https://github.com/open-inference/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 
@@ -6,70 +6,30 @@ Columns in, columns out: each becomes an input tensor of the model with one call
 is refused is the same in both.
 """
 
+from collections.abc import Sequence
 from functools import cached_property, partial
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from starlette.responses import JSONResponse, Response
 
 from slipway import __version__
 from slipway.core.feature import features
+from slipway.serving.api import binary
 from slipway.serving.api.columns import Column, ColumnError
+from slipway.serving.api.fast import FastReader
 from slipway.serving.api.keys import DuplicateKeyError, check_keys
+from slipway.serving.api.messages import InferenceRequest, Input, ProtocolError, keys_of
 from slipway.serving.http.errors import Refusal
-from slipway.serving.http.limits import MAX_PARAMETERS, MAX_RECORDS
-from slipway.serving.http.media import check_json
+from slipway.serving.http.limits import MAX_RECORDS
+from slipway.serving.http.media import check_encoding, check_json
 from slipway.serving.http.request import Request
 from slipway.serving.http.routes import Route
 from slipway.serving.models import Models, Served
 from slipway.serving.process import Worker
 
-BINARY = b"inference-header-content-length"  # that of a body with binary tensors, an extension of Triton's and KServe's
-Parameters = Annotated[dict[str, str | bool | int | float], Meta(max_length=MAX_PARAMETERS)] | UnsetType
-
-
-class Input(Struct, forbid_unknown_fields=True):
-    """An input tensor, as it is sent."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    data: Raw
-    parameters: Parameters = UNSET
-
-
-class RequestedOutput(Struct, forbid_unknown_fields=True):
-    """An output that the client wants."""
-
-    name: str
-    parameters: Parameters = UNSET
-
-
-class InferenceRequest(Struct, forbid_unknown_fields=True):
-    """The body of a request. Parameters ask for extensions; this server has none and may ignore them.
-
-    The protocol has no `model_name` here, but KServe's client sends one.
-    """
-
-    inputs: list[Input]
-    id: str | UnsetType = UNSET
-    model_name: str | UnsetType = UNSET
-    outputs: list[RequestedOutput] | UnsetType = UNSET
-    parameters: Parameters = UNSET
-
-    def count_keys(self) -> int:
-        """How many keys were read, but for those of its inputs' parameters, which no client is known to send."""
-        count = 1 + 4 * len(self.inputs) + (self.id is not UNSET) + (self.model_name is not UNSET)
-        if self.parameters is not UNSET:
-            count += 1 + len(self.parameters)
-        if self.outputs is not UNSET:
-            count += 1 + len(self.outputs)
-            for output in self.outputs:
-                if output.parameters is not UNSET:
-                    count += 1 + len(output.parameters)
-        return count
+JSON_SIZE = binary.HEADER.lower().encode()
 
 
 def with_null(body: bytes) -> bytes:
@@ -84,21 +44,20 @@ def with_null(body: bytes) -> bytes:
     return b'"'.join(parts)
 
 
-class ProtocolError(ValueError):
-    """An inference request that is not valid: in words for its client."""
-
-
 class InferenceModel:
     """One model, as the protocol sees it."""
 
     def __init__(self, served: Served) -> None:
         self.served = served
         self.name, _, self.version = served.model.tag.partition(":")
-        self._columns = {name: Column(feature) for name, feature in features(served.case.record).items()}
-        self._is_nullable = any(column.feature.is_nullable for column in self._columns.values())
-        self._lists = [name for name, column in self._columns.items() if column.feature.is_padded]
+        about = features(served.case.record)
+        self._columns = {name: Column(feature) for name, feature in about.items()}
+        self._is_nullable = any(feature.is_nullable for feature in about.values())
+        self._lists = [name for name, feature in about.items() if feature.is_padded]
         self._datatypes = {output.name: output.datatype for output in served.model.card.outputs}
         self._decoder = msgspec.json.Decoder(InferenceRequest)
+        has_lists = any(feature.is_list for feature in about.values())
+        self._fast = None if has_lists else FastReader(self.name, about)
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -123,47 +82,67 @@ class InferenceModel:
             "outputs": outputs,
         }
 
-    def infer(self, body: bytes) -> bytes:
-        """The response to an inference request. Raises ProtocolError if it is not valid."""
-        request = self._read(body)
-        if request.model_name is not UNSET and request.model_name != self.name:
-            raise ProtocolError(f"this is {self.name}, not {request.model_name[:100]!r}")
-        tensors = self._tensors(request.inputs)
-        wanted = self._wanted(request)
-        self._check_keys(body, request)
-        outputs = self.served.run(tensors)
-        response: dict[str, Any] = {"model_name": self.name, "model_version": self.version}
-        if request.id is not UNSET:
-            response["id"] = request.id
-        response["outputs"] = [
-            {
-                "name": name,
-                "datatype": self._datatypes[name],
-                "shape": outputs[name].shape,
-                "data": outputs[name].ravel().tolist(),
-            }
-            for name in wanted
-        ]
-        return msgspec.json.encode(response)
+    def infer(self, body: bytes, header_length: str | None = None) -> tuple[bytes, int | None]:
+        """The response to an inference request, and how many of its bytes are JSON; None if all of them are.
 
-    def _read(self, body: bytes) -> InferenceRequest:
+        header_length: the request's header `Inference-Header-Content-Length`, if it has one
+
+        Raises ProtocolError if the request is not valid.
+        """
+        read = None
+        if header_length is None and self._fast is not None:
+            read = self._fast.read(body)
+        request, tensors = read or self.read(body, header_length)
+        wanted = self._wanted(request)
+        outputs = self.served.run(tensors)
+        answer: dict[str, Any] = {"model_name": self.name, "model_version": self.version}
+        if isinstance(request.id, str):
+            answer["id"] = request.id
+        answer["outputs"] = told = []
+        blobs: list[bytes] = []
+        for name, is_binary in wanted.items():
+            array = outputs[name]
+            output: dict[str, Any] = {"name": name, "datatype": self._datatypes[name], "shape": array.shape}
+            if is_binary:
+                blobs.append(binary.to_bytes(array, self._datatypes[name]))
+                output["parameters"] = {binary.SIZE: len(blobs[-1])}
+            else:
+                output["data"] = array.ravel().tolist()
+            told.append(output)
+        json = msgspec.json.encode(answer)
+        return (b"".join([json, *blobs]), len(json)) if blobs else (json, None)
+
+    def read(self, body: bytes, header_length: str | None = None) -> tuple[InferenceRequest, dict[str, np.ndarray]]:
+        """The request and its tensors, by name, of shape (rows, values in a row).
+
+        Raises ProtocolError, which says what is wrong, if it is not valid.
+        """
+        size = binary.json_size(body, header_length)
+        json = body[:size]
+        request = self._decode(json, binary.hint(body, header_length))
+        if request.model_name is not msgspec.UNSET and request.model_name != self.name:
+            raise ProtocolError(f"this is {self.name}, not {request.model_name[:100]!r}")
+        blobs = binary.blobs(request.inputs, body, size)
+        tensors = self._tensors(request.inputs, blobs)
+        # comes last: it takes long to read a body again, so its tensors must be known to be right
+        of_inputs = sum(3 + (len(bytes(each.data)) > 0) + keys_of(each.parameters) for each in request.inputs)
         try:
-            return self._decoder.decode(body)
-        except ValueError as error:  # of msgspec, or of bytes that are no UTF-8
-            if self._is_nullable and b"NaN" in body and (null := with_null(body)) != body:
-                return self._read(null)
+            check_keys(json, request.count_keys(of_inputs))
+        except DuplicateKeyError as error:
             raise ProtocolError(f"the body is not valid: {error}") from None
+        return request, tensors
+
+    def _decode(self, json: bytes, hint: str) -> InferenceRequest:
+        try:
+            return self._decoder.decode(json)
+        except ValueError as error:  # of msgspec, or of bytes that are no UTF-8
+            if self._is_nullable and b"NaN" in json and (null := with_null(json)) != json:
+                return self._decode(null, hint)
+            raise ProtocolError(f"the body is not valid: {error}{hint}") from None
         except RecursionError:
             raise ProtocolError("the body is not valid: it is nested too deeply") from None
 
-    def _check_keys(self, body: bytes, request: InferenceRequest) -> None:
-        """Comes last: to read a body again takes long, unless its tensors and outputs are known to be right."""
-        try:
-            check_keys(body, request.count_keys())
-        except DuplicateKeyError as error:
-            raise ProtocolError(f"the body is not valid: {error}") from None
-
-    def _tensors(self, inputs: list[Input]) -> dict[str, np.ndarray]:
+    def _tensors(self, inputs: Sequence[Input], blobs: dict[str, bytes]) -> dict[str, np.ndarray]:
         tensors: dict[str, np.ndarray] = {}
         rows = inputs[0].shape[0] if inputs and inputs[0].shape else 0
         if not 1 <= rows <= MAX_RECORDS:
@@ -176,7 +155,13 @@ class InferenceModel:
             if given.datatype != column.datatype:
                 raise ProtocolError(f"input {given.name!r} is {column.datatype}, not {given.datatype[:20]}")
             try:
-                tensors[given.name] = column.read(given.data, rows, column.width(given.shape, rows))
+                width = column.width(given.shape, rows)
+                if given.name in blobs:
+                    tensors[given.name] = column.read_binary(blobs[given.name], rows, width)
+                elif bytes(given.data):
+                    tensors[given.name] = column.read(given.data, rows, width)
+                else:
+                    raise ProtocolError(f"input {given.name!r} has neither data nor {binary.SIZE}")
             except ColumnError as error:
                 raise ProtocolError(f"input {given.name!r}: {error}") from None
         if len(tensors) != len(self._columns):
@@ -188,15 +173,17 @@ class InferenceModel:
                 raise ProtocolError(f"{', '.join(self._lists)}: the lists of a row must be of one length")
         return tensors
 
-    def _wanted(self, request: InferenceRequest) -> list[str]:
-        if request.outputs is UNSET or not request.outputs:
-            return list(self._datatypes)
-        wanted: list[str] = []
+    def _wanted(self, request: InferenceRequest) -> dict[str, bool]:
+        """The outputs that the client wants, in its order, and whether it wants them as bytes."""
+        is_binary = binary.is_wanted(request.parameters, binary.ALL_OUTPUTS)
+        if not request.outputs:
+            return dict.fromkeys(self._datatypes, is_binary)
+        wanted: dict[str, bool] = {}
         for output in request.outputs:
             if output.name not in self._datatypes or output.name in wanted:
                 what = "stands twice" if output.name in wanted else f"is none of {', '.join(self._datatypes)}"
                 raise ProtocolError(f"output {output.name[:100]!r} {what}")
-            wanted.append(output.name)
+            wanted[output.name] = binary.is_wanted(output.parameters, binary.OUTPUT, is_binary)
         return wanted
 
 
@@ -234,17 +221,22 @@ class OpenInference:
         raise Refusal(404, "nothing is here: see /v2, /v2/health/ready, /v2/models/NAME")
 
     async def _infer(self, model: InferenceModel, request: Request, body: bytes) -> Response:
-        if request.header(BINARY) is None:
+        sizes = request.values(JSON_SIZE)
+        json_size = ", ".join(sizes) if sizes else None  # of two, which stand for two bodies, neither is a number
+        if json_size is None:
             check_json(request)
+        else:
+            check_encoding(request)  # a client declares bytes behind the JSON as it likes
         try:
-            return Response(model.infer(body), media_type="application/json")
+            content, size = model.infer(body, json_size)
         except ProtocolError as error:
-            if request.header(BINARY) is not None:
-                raise Refusal(415, "binary tensors are not read here: send JSON ones") from None
             raise Refusal(400, str(error)) from None
+        if size is None:
+            return Response(content, media_type="application/json")
+        return Response(content, headers={binary.HEADER: str(size)}, media_type="application/octet-stream")
 
     async def _server(self, request: Request, body: bytes) -> Response:
-        return JSONResponse({"name": "slipway", "version": __version__, "extensions": []})
+        return JSONResponse({"name": "slipway", "version": __version__, "extensions": [binary.EXTENSION]})
 
     async def _live(self, request: Request, body: bytes) -> Response:
         return JSONResponse({"live": True})

@@ -22,10 +22,11 @@ class Request:
     Starlette's class of this name takes ten times as long to read a header.
     """
 
-    __slots__ = ("_headers", "id", "method", "path")
+    __slots__ = ("_all", "_headers", "id", "method", "path")
 
     def __init__(self, scope: Scope) -> None:
-        self._headers = dict(reversed(scope["headers"]))
+        self._all: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers = dict(reversed(self._all))
         self.id = request_id(self._headers.get(b"x-request-id"))
         self.method: str = scope["method"]
         self.path: str = scope["path"]
@@ -34,6 +35,12 @@ class Request:
         """The header of a name, which is in lower case."""
         value = self._headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    def values(self, name: bytes) -> list[str]:
+        """All headers of a name, which is in lower case."""
+        if name not in self._headers:
+            return []
+        return [value.decode("latin-1") for key, value in self._all if key == name]
 
     @property
     def is_of_health(self) -> bool:

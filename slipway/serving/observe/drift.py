@@ -34,44 +34,63 @@ class Bins:
 
     def __init__(self, histogram: Histogram) -> None:
         self.names = [*names(histogram), MISSING, OUT_OF_REFERENCE]
-        self.counts = [0] * len(self.names)
+        self._counts = [0] * len(self.names)
         self._missing, self._out = len(self.names) - 2, len(self.names) - 1
         seen = [*histogram.counts, histogram.missing, 0]
         total = sum(seen) + 0.5 * len(seen)
         # with half an observation in each bin (Jeffreys' prior), no share is 0: PSI takes its logarithm
         self.shares = [(count + 0.5) / total for count in seen]
-        self._words = None if histogram.categories is None else {word: i for i, word in enumerate(histogram.categories)}
+        self._words: dict[Any, int] | None = None
+        if histogram.categories is not None:
+            self._words = {word: i for i, word in enumerate(histogram.categories)} | dict.fromkeys(
+                ("", None), self._missing
+            )
         self._edges = histogram.edges or []
         self.is_padded = histogram.is_padded
         self._low = -np.inf if histogram.low is None else histogram.low
         self._high = np.inf if histogram.high is None else histogram.high
+        above = np.nextafter(self._high, np.inf)  # the number from which on values are out of reference
+        inner = np.clip(self._edges, self._low, above)
+        # NaN comes last in the order of numbers that NumPy has, so that all but NaN is smaller
+        self._bounds = np.array([self._low, *inner, np.nan if histogram.high is None else above, np.nan])
+        self._smaller = np.zeros(len(self._bounds) + 1, np.int64)  # values smaller than each bound; at the end: of all
 
     def index(self, value: Any) -> int:
         """The bin of one value."""
-        if value is None or value != value or value == "":
-            return self._missing
         if self._words is not None:
             return self._words.get(value, self._out)
+        if value is None or value != value:
+            return self._missing
         return bisect_right(self._edges, value) if self._low <= value <= self._high else self._out
 
+    def count_one(self, value: Any) -> None:
+        """Count one value."""
+        self._counts[self.index(value)] += 1
+
     def count(self, column: np.ndarray) -> None:
-        """Count the values of an array, but not the zeros that fill up its lists."""
+        """Count the values of an array, but not the zeros that fill up its lists.
+
+        Of numbers, it is counted how many are smaller than each bound, which is quick once they are sorted; `take`
+        makes bins of that, once for many requests.
+        """
         if self.is_padded:
             column = column[column != 0]
         if self._words is not None or column.dtype == object:
             for value, times in Counter(column.ravel().tolist()).items():
-                self.counts[self.index(value)] += times
+                self._counts[self.index(value)] += times
             return
-        values = column.ravel()
-        places = np.searchsorted(self._edges, values, side="right")
-        places[(values < self._low) | (values > self._high)] = self._out
-        places[np.isnan(values)] = self._missing
-        for place, times in enumerate(np.bincount(places, minlength=len(self.counts)).tolist()):
-            self.counts[place] += times
+        values = np.sort(column, axis=None)
+        self._smaller[:-1] += values.searchsorted(self._bounds)
+        self._smaller[-1] += values.size
 
     def take(self) -> list[int]:
         """The counts since the last time."""
-        taken, self.counts = self.counts, [0] * len(self.counts)
+        taken, self._counts = self._counts, [0] * len(self._counts)
+        if self._smaller[-1]:
+            too_small, *within, too_large, missing = np.diff(self._smaller, prepend=0).tolist()
+            for place, times in enumerate([*within, missing, too_small + too_large]):
+                taken[place] += times
+            self._smaller[:] = 0
         return taken
 
 
@@ -89,6 +108,6 @@ class Reference:
                 if bins is None:
                     continue
                 if array.size == 1 and not bins.is_padded:
-                    bins.counts[bins.index(array.item())] += 1
+                    bins.count_one(array.item())
                 else:
                     bins.count(array)

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from slipway.core.feature import feature, features
 from slipway.core.record import Record
-from slipway.serving.api.columns import Column, ColumnError
+from slipway.serving.api.columns import Column, ColumnError, element
 
 
 class Lamp(Record):
@@ -29,6 +29,7 @@ class Lamp(Record):
 
 
 COLUMNS = {name: Column(feature) for name, feature in features(Lamp).items()}
+DECODERS = {name: msgspec.json.Decoder(list[element(feature)]) for name, feature in features(Lamp).items()}
 LAMP = {"level": "0.5", "hours": "3", "lit": "true", "colour": '"red"', "turns": "7", "gain": "1.5", "price": "9.5"}
 GOOD = {
     "level": ("0, 0.5, 1e-9", [0, 0.5, 1e-9], np.float64),
@@ -210,9 +211,41 @@ texts = (scalars | words | lists).map(json.dumps)
 odd = st.sampled_from(["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "01", "1.", "+1", "1e2", "1E-2", '"\\ud800"'])
 
 
+def is_decoded(name, value):
+    """Whether a decoder takes a value that is made for the feature."""
+    try:
+        DECODERS[name].decode(f"[{value}]")
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+ENDS = [
+    ("level", "0"),
+    ("level", "1"),
+    ("hours", "-1"),
+    ("hours", "0"),
+    ("hours", "1000"),
+    ("price", "0"),
+    ("price", "100"),
+]
+
+
 @given(st.sampled_from(list(LAMP)), texts | odd, st.integers(1, 3))
 @settings(derandomize=True, max_examples=1000, deadline=None)
 def test_it_takes_a_value_if_the_record_does(name, value, rows):
+    check_value(name, value, rows)
+
+
+@pytest.mark.parametrize(("name", "end"), ENDS)
+@pytest.mark.parametrize("rows", [1, 2])
+def test_it_takes_the_ends_of_a_range_if_the_record_does(name, end, rows):
+    beside = (str(np.nextafter(float(end), way)) for way in (-np.inf, np.inf))
+    for value in (end, f"{end}.0", *beside):
+        check_value(name, value, rows)
+
+
+def check_value(name, value, rows):
     fields = ", ".join(f'"{each}": {value if each == name else LAMP[each]}' for each in LAMP)
     try:
         Lamp.model_validate_json(f"{{{fields}}}")
@@ -221,4 +254,6 @@ def test_it_takes_a_value_if_the_record_does(name, value, rows):
         expected = False
     if name == "turns" and expected and not -(2**63) <= json.loads(value) < 2**63:
         expected = False  # an INT64; at the typed door, only a range in the record can say so
+    else:
+        assert is_decoded(name, value) == expected
     assert is_read(name, value, rows) == expected

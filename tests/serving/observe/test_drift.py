@@ -71,14 +71,33 @@ def test_counts_are_taken_once():
     assert sum(bins.take()) == 0
 
 
-@given(st.lists(st.floats(allow_infinity=True, allow_nan=True), min_size=2))
-def test_a_column_counts_as_its_values_one_by_one(values):
-    together, alone = Bins(AREAS), Bins(AREAS)
-    together.count(np.array(values))
-    for value in values:
-        alone.count(np.array([value]))
-    assert together.counts == alone.counts
-    assert sum(together.counts) == len(values)
+@st.composite
+def histograms(draw):
+    """Any edges, with a range that may be open, or narrower than they are."""
+    edges = sorted(draw(st.lists(numbers, max_size=5)))
+    low, high = sorted(draw(st.tuples(numbers, numbers)))
+    is_open = draw(st.booleans())
+    return Histogram(
+        edges=edges, low=None if is_open else low, high=None if is_open else high, counts=[1] * (len(edges) + 1)
+    )
+
+
+whole = st.integers(-3, 3) | st.integers(-(2**53), 2**53)
+numbers = whole.map(float) | st.floats(allow_nan=False, allow_infinity=False)
+columns = st.lists(numbers | st.floats(), min_size=2).map(np.array) | st.lists(whole, min_size=2).map(np.array)
+
+
+@given(histograms(), st.lists(columns, max_size=3))
+def test_the_columns_of_several_requests_count_as_their_values_one_by_one(histogram, columns):
+    together, alone = Bins(histogram), Bins(histogram)
+    for column in columns:
+        together.count(column.reshape(-1, 1))
+        for value in column.tolist():
+            alone.count_one(value)
+    counts = together.take()
+    assert counts == alone.take()
+    assert sum(counts) == sum(column.size for column in columns)
+    assert sum(together.take()) == 0
 
 
 def test_a_release_without_a_range_has_open_ends():
