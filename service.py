@@ -6,7 +6,6 @@ A plain `bentoml serve` in this folder runs it, on the models of BentoML's own s
 import bentoml
 from bentoml.exceptions import BentoMLException
 
-from slipway.cases import CASES
 from slipway.cases.credit_risk import Applicant, Risk
 from slipway.cases.diagnosis import Aspirate, Opinion
 from slipway.cases.driving import Decision, Scene
@@ -18,17 +17,16 @@ from slipway.serving import models, process
 from slipway.serving.api.v1 import Batch, Results
 from slipway.serving.application import guard
 from slipway.serving.http.limits import RESPONSE_TIMEOUT
-from slipway.serving.models import Models, NewestRelease
+from slipway.serving.models import Models
 from slipway.serving.process import Worker
 from slipway.serving.settings import Settings, check_bentoml
 
 
-@bentoml.service(
+@bentoml.service(  # type: ignore[operator] # a function, and mypy finds the module of the same name
     name="slipway",
     http={"host": "127.0.0.1", "port": 3000},  # nothing listens beyond this machine unless BENTOML_HOST says so
     # What a request costs beside its answer: BentoML's access log, traces and request metrics take twice as long as the
-    # rest of it. What goes wrong is in our log, and
-    # our metrics are in `slipway.serving.observe.metrics`.
+    # rest of it. What goes wrong stands in our log, and `slipway.serving.observe.metrics` has our metrics.
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": "/.*"},
     metrics={"enabled": False},
@@ -97,5 +95,5 @@ class Slipway:
         return self.models.answer("driving", request)
 
 
-Slipway.models.extend(NewestRelease(case) for case in CASES)
+models.declare(Slipway)
 guard(Slipway)

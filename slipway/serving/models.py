@@ -20,7 +20,7 @@ from slipway.serving.observe.prediction_log import PredictionLog
 from slipway.serving.settings import RELEASES, Settings
 
 
-class NewestRelease(BentoModel):  # type: ignore[misc]
+class NewestRelease(BentoModel):
     """The newest release of a case in the model store; `bentoml build` writes down which one that was."""
 
     def __init__(self, case: str) -> None:
@@ -33,6 +33,11 @@ class NewestRelease(BentoModel):  # type: ignore[misc]
         Raises NotFound if the case was never released, ModelFileError if the entry is not whole.
         """
         return store.newest(self.tag.name)
+
+
+def declare(service: Any) -> None:
+    """Tell a BentoML service what it answers with: `bentoml build` writes that down, and `releases` reads it."""
+    service.models.extend(NewestRelease(case) for case in CASES)
 
 
 def releases(service: Any, settings: Settings) -> Iterator[bentoml.Model]:

@@ -73,7 +73,7 @@ def invalid(title: str, where: tuple[int | str, ...], problem: str) -> Validatio
     return ValidationError.from_exception_data(title, [InitErrorDetails(type=said, loc=where, input=None)])
 
 
-class Batch(IODescriptor, Generic[R]):  # type: ignore[misc]
+class Batch(IODescriptor, Generic[R]):
     """What to predict about."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=example_batch)
@@ -126,7 +126,7 @@ def row_type(model: type[BaseModel]) -> type[msgspec.Struct]:
     return msgspec.defstruct(model.__name__, list(model.model_fields), gc=False)
 
 
-class Results(IODescriptor, Generic[A]):  # type: ignore[misc]
+class Results(IODescriptor, Generic[A]):
     """The answers, in the order of the records."""
 
     model_config = ConfigDict(json_schema_extra=example_results)
