@@ -32,7 +32,7 @@ TITLES = {"ridge": "a ridge regression", "forest": "a random forest of 100 trees
 MOST_ROWS = 1000
 TEST_ROWS = 100
 # How far a server's price may be from the model's own: ONNX adds up a forest's logarithms in 32 bits, which the
-# exponential magnifies, and the typed door rounds to dollars.
+# exponential magnifies, and the v1 API rounds to dollars.
 RELATIVE, DOLLARS = 5e-5, 0.5
 
 

@@ -62,7 +62,7 @@ def test_every_example_of_the_openapi_page_works_as_it_stands(served):
         assert len(answer.json()["results"]) == 1
 
 
-def test_so_does_every_example_of_the_second_door(served):
+def test_so_does_every_example_of_the_v2_api(served):
     page = served.client.get("/docs.json").json()
     paths = {path: methods["post"] for path, methods in page["paths"].items() if path.endswith("/infer")}
     assert len(paths) == len(CASES)

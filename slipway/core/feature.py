@@ -1,4 +1,4 @@
-"""The features of a record, as its JSON schema tells them: what both doors take, in one reading."""
+"""The features of a record, as its JSON schema tells them: whin both APIs take, in one reading."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from slipway.core.card import Datatype
 from slipway.core.record import Record
 
 DATATYPES: dict[str, Datatype] = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": "BYTES"}
-# what the schema of a value may say: what is checked at both doors, and what says nothing about its values
+# what the schema of a value may say: what is checked in both APIs, and what says nothing about its values
 RULES = {"type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 WORDS = {"title", "description", "examples"}
 
@@ -40,7 +40,7 @@ class Feature:
 def feature(name: str, schema: dict[str, Any]) -> Feature:
     """The feature of a field. schema: the field's part of the JSON schema of its record
 
-    Raises ValueError if that has a rule that the second door does not check: the typed door would refuse what that
+    Raises ValueError if that has a rule that the v2 API does not check: the v1 API would refuse what that
     takes.
     """
     said = {key: value for key, value in schema.items() if key not in WORDS}
@@ -61,7 +61,7 @@ def feature(name: str, schema: dict[str, Any]) -> Feature:
 def features(record: type[Record]) -> Mapping[str, Feature]:
     """The features of a record, by name, in the order of the model's inputs.
 
-    Read once: the typed door asks for them with each large body.
+    Read once: the v1 API asks for them with each large body.
     """
     schemas = record.model_json_schema()["properties"]
     return {name: feature(name, schema) for name, schema in schemas.items()}

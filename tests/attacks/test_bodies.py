@@ -1,4 +1,4 @@
-"""What stands in a body: a request is answered or refused with 400, at both doors alike, and neither takes long."""
+"""What stands in a body: a request is answered or refused with 400, in both APIs alike, and neither takes long."""
 
 import json
 import signal
@@ -9,9 +9,9 @@ from support import server
 from support.bodies import BAD_FIELDS
 from support.server import workers
 from support.wire import (
+    APIS,
     APPLE,
     BLOCKED,
-    DOORS,
     HOUSE,
     ask,
     check_error,
@@ -38,7 +38,7 @@ def tensor(name, data, shape="[1,1]", more=""):
 
 
 def tensors_json(*, more="", **changed):
-    """A body of the second door: an apple, or a house, with the data of some tensors, as JSON, instead of its own."""
+    """A body of the v2 API: an apple, or a house, with the data of some tensors, as JSON, instead of its own."""
     thing = HOUSE if changed.keys() & HOUSE.keys() else APPLE
     inputs = [tensor(name, changed.get(name, json.dumps([value]))) for name, value in thing.items()]
     inputs += [tensor("weight", data).replace("weight", name) for name, data in changed.items() if name not in thing]
@@ -46,7 +46,7 @@ def tensors_json(*, more="", **changed):
 
 
 def record_json(**changed):
-    """The same as a body of the typed door."""
+    """The same as a body of the v1 API."""
     thing = HOUSE if changed.keys() & HOUSE.keys() else APPLE
     fields = {name: json.dumps(value) for name, value in thing.items()} | changed
     return f'{{"records":[{{{",".join(f"{json.dumps(name)}:{value}" for name, value in fields.items())}}}]}}'.encode()
@@ -134,8 +134,8 @@ SECOND_FLOODS = {
     "bytes that are no UTF-8, at the end": tensors(*[APPLE] * MAX_RECORDS)[:-2] + b"\xff]}",
 }
 FLOODS = [
-    *[pytest.param("typed", body, id=f"typed-{name}") for name, body in TYPED_FLOODS.items()],
-    *[pytest.param("second", body, id=f"second-{name}") for name, body in SECOND_FLOODS.items()],
+    *[pytest.param("v1", body, id=f"typed-{name}") for name, body in TYPED_FLOODS.items()],
+    *[pytest.param("v2", body, id=f"second-{name}") for name, body in SECOND_FLOODS.items()],
 ]
 
 
@@ -150,11 +150,11 @@ def test_an_event_loop_that_stands_still_is_seen(served):
     assert longest() > 2 * BLOCKED
 
 
-@pytest.mark.parametrize(("door", "body"), FLOODS)
-def test_a_flood_within_one_body_gets_400_and_blocks_nobody(served, door, body):
+@pytest.mark.parametrize(("api", "body"), FLOODS)
+def test_a_flood_within_one_body_gets_400_and_blocks_nobody(served, api, body):
     assert len(body) <= MAX_BODY_BYTES
-    answer, block = least_block(served, post(DOORS[door][0], body))
-    check_error(served, answer, 400, door)
+    answer, block = least_block(served, post(APIS[api][0], body))
+    check_error(served, answer, 400, api)
     assert block < BLOCKED
 
 
@@ -177,7 +177,7 @@ def test_the_largest_valid_request_of_the_typed_door_blocks_nobody(served, name)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_nor_does_that_of_the_second_door(served, name):
+def test_nor_does_that_of_the_v2_api(served, name):
     body = most_records(CASES[name], lambda rows: json.dumps({"inputs": server.tensors(CASES[name], rows)}).encode())
     answer, block = least_block(served, post(f"/v2/models/{name}/infer", body))
     assert answer.status == 200
@@ -186,8 +186,8 @@ def test_nor_does_that_of_the_second_door(served, name):
 
 @pytest.mark.parametrize(("field", "value"), BAD_FIELDS.values(), ids=BAD_FIELDS)
 def test_what_the_typed_door_refuses_in_a_field_the_second_refuses_in_a_tensor(served, field, value):
-    answer = ask(served, post(DOORS["second"][0], tensors_json(**{field: f"[[{value}]]"})))
-    check_error(served, answer, 400, "second")
+    answer = ask(served, post(APIS["v2"][0], tensors_json(**{field: f"[[{value}]]"})))
+    check_error(served, answer, 400, "v2")
 
 
 # for a feature of each datatype: JSON values, and whether they are one
@@ -220,7 +220,7 @@ EACH_VALUE = [(field, value, good) for field, values in VALUES.items() for value
 
 
 @pytest.mark.parametrize(("field", "value", "good"), EACH_VALUE, ids=lambda each: str(each)[:30])
-def test_both_doors_agree_on_what_is_a_value(served, field, value, good):
+def test_both_apis_agree_on_what_is_a_value(served, field, value, good):
     name = "house" if field in HOUSE else "fruit"
     typed = {"house": "/v1/house-price", "fruit": "/v1/fruit"}[name]
     second = {"house": "/v2/models/house_price/infer", "fruit": "/v2/models/fruit/infer"}[name]
@@ -230,31 +230,31 @@ def test_both_doors_agree_on_what_is_a_value(served, field, value, good):
 
 
 TWICE = {
-    "a field": ("typed", record_json()[:-3] + b',"weight":152}]}'),
-    "a field, once written with an escape": ("typed", record_json()[:-3] + rb',"w\u0065ight":152}]}'),
-    "a field of the last record": ("typed", records(*[APPLE] * 20)[:-3] + b',"colour":"red"}]}'),
-    "the records": ("typed", record_json()[:-1] + b',"records":[' + APPLE_JSON + b"]}"),
-    "the inputs": ("second", b"{" + tensors_json()[1:-1] + b"," + tensors_json()[1:]),
-    "a tensor": ("second", tensors_json().replace(b'"length"', b'"weight"')),
-    "a tensor beside all others": ("second", tensors_json()[:-2] + b"," + tensor("weight", "[152]").encode() + b"]}"),
-    "the data of a tensor": ("second", tensors_json()[:-3] + b',"data":["red"]}]}'),
-    "the data, once written with an escape": ("second", tensors_json()[:-3] + rb',"d\u0061ta":["red"]}]}'),
-    "the id": ("second", tensors_json(more=',"id":"a","id":"a"')),
-    "the id, with colons": ("second", tensors_json(more=',"id":":::","id":"a"')),
-    "a parameter": ("second", tensors_json(more=',"parameters":{"a":1,"a":1}')),
-    "a parameter of a tensor": ("second", tensors_json()[:-3] + b',"parameters":{"a":1,"a":2}}]}'),
+    "a field": ("v1", record_json()[:-3] + b',"weight":152}]}'),
+    "a field, once written with an escape": ("v1", record_json()[:-3] + rb',"w\u0065ight":152}]}'),
+    "a field of the last record": ("v1", records(*[APPLE] * 20)[:-3] + b',"colour":"red"}]}'),
+    "the records": ("v1", record_json()[:-1] + b',"records":[' + APPLE_JSON + b"]}"),
+    "the inputs": ("v2", b"{" + tensors_json()[1:-1] + b"," + tensors_json()[1:]),
+    "a tensor": ("v2", tensors_json().replace(b'"length"', b'"weight"')),
+    "a tensor beside all others": ("v2", tensors_json()[:-2] + b"," + tensor("weight", "[152]").encode() + b"]}"),
+    "the data of a tensor": ("v2", tensors_json()[:-3] + b',"data":["red"]}]}'),
+    "the data, once written with an escape": ("v2", tensors_json()[:-3] + rb',"d\u0061ta":["red"]}]}'),
+    "the id": ("v2", tensors_json(more=',"id":"a","id":"a"')),
+    "the id, with colons": ("v2", tensors_json(more=',"id":":::","id":"a"')),
+    "a parameter": ("v2", tensors_json(more=',"parameters":{"a":1,"a":1}')),
+    "a parameter of a tensor": ("v2", tensors_json()[:-3] + b',"parameters":{"a":1,"a":2}}]}'),
     "a parameter of an output": (
-        "second",
+        "v2",
         tensors_json(more=',"outputs":[{"name":"prediction","parameters":{"a":1,"a":2}}]'),
     ),
-    "the name of an output": ("second", tensors_json(more=',"outputs":[{"name":"prediction","name":"prediction"}]')),
+    "the name of an output": ("v2", tensors_json(more=',"outputs":[{"name":"prediction","name":"prediction"}]')),
 }
 
 
-@pytest.mark.parametrize(("door", "body"), TWICE.values(), ids=TWICE)
-def test_nothing_may_stand_twice_in_the_same_place(served, door, body):
-    answer = ask(served, post(DOORS[door][0], body))
-    check_error(served, answer, 400, door)
+@pytest.mark.parametrize(("api", "body"), TWICE.values(), ids=TWICE)
+def test_nothing_may_stand_twice_in_the_same_place(served, api, body):
+    answer = ask(served, post(APIS[api][0], body))
+    check_error(served, answer, 400, api)
     assert "twice" in answer.json()["error"]
 
 
@@ -281,27 +281,27 @@ NO_REQUEST = {
     "XML": b"<records/>",
     "a form": b"weight=152&length=71&width=73&colour=red",
     "a pickle": b"cos\nsystem\n(S'true'\ntR.",
-    "the other door's body": None,
+    "the other API's body": None,
     "an unknown field": None,
     "a field written in capitals": None,
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("name", NO_REQUEST)
-def test_what_is_no_request_gets_400(served, door, name):
-    (path, body), (_, other) = DOORS[door], DOORS["second" if door == "typed" else "typed"]
+def test_what_is_no_request_gets_400(served, api, name):
+    (path, body), (_, other) = APIS[api], APIS["v2" if api == "v1" else "v1"]
     own = {
-        "the other door's body": other(APPLE),
+        "the other API's body": other(APPLE),
         "an unknown field": body(APPLE)[:-1] + b',"verbose":true}',
         "a field written in capitals": body(APPLE)
         .replace(b'"records"', b'"Records"')
         .replace(b'"inputs"', b'"INPUTS"'),
     }
     said = own.get(name, NO_REQUEST[name])
-    if door == "second" and name not in own:
+    if api == "v2" and name not in own:
         said = said.replace(record_json(), tensors_json())
-    check_error(served, ask(served, post(path, said)), 400, door)
+    check_error(served, ask(served, post(path, said)), 400, api)
 
 
 SECOND_ONLY = {
@@ -331,7 +331,7 @@ SECOND_ONLY = {
 
 @pytest.mark.parametrize("body", SECOND_ONLY.values(), ids=SECOND_ONLY)
 def test_tensors_that_do_not_fit_together_get_400(served, body):
-    check_error(served, ask(served, post(DOORS["second"][0], body)), 400, "second")
+    check_error(served, ask(served, post(APIS["v2"][0], body)), 400, "v2")
 
 
 MEDIA = {
@@ -351,16 +351,16 @@ MEDIA = {
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("header", MEDIA.values(), ids=MEDIA)
-def test_what_is_not_declared_to_be_plain_json_gets_415(served, door, header):
-    check_error(served, ask(served, question(door, header)), 415, door)
+def test_what_is_not_declared_to_be_plain_json_gets_415(served, api, header):
+    check_error(served, ask(served, question(api, header)), 415, api)
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_plain_json_may_be_declared_in_any_way(served, door):
+@pytest.mark.parametrize("api", APIS)
+def test_plain_json_may_be_declared_in_any_way(served, api):
     for kind in ("application/json; charset=utf-8", "Application/JSON", "application/json ;charset=UTF-8"):
-        assert ask(served, question(door, f"Content-Type: {kind}", "Content-Encoding: identity")).status == 200
+        assert ask(served, question(api, f"Content-Type: {kind}", "Content-Encoding: identity")).status == 200
 
 
 def test_what_a_client_sends_makes_no_second_line_in_the_log(served):
@@ -371,7 +371,7 @@ def test_what_a_client_sends_makes_no_second_line_in_the_log(served):
         records(APPLE | {"colour": "x\n[ERROR] forged"}),
         tensors(APPLE | {"colour": "x\u2028[ERROR] forged"}),
     ):
-        for path, _ in DOORS.values():
+        for path, _ in APIS.values():
             (line,) = log_lines(served, ask(served, post(path, said)).headers["x-request-id"])
             assert "[WARNING]" in line
     assert not [line for line in served.log.read_text().splitlines() if line.startswith(("[ERROR] forged", "2099"))]
@@ -379,8 +379,8 @@ def test_what_a_client_sends_makes_no_second_line_in_the_log(served):
 
 def test_the_service_is_as_before(served):
     """After all of the above: no failure, no trace, and the answer that it always gave."""
-    for door in DOORS:
-        assert ask(served, question(door)).status == 200
+    for api in APIS:
+        assert ask(served, question(api)).status == 200
     log = served.log.read_text()
     assert "Traceback" not in log
     assert "[ERROR]" not in [line.split()[1] for line in log.splitlines() if len(line.split()) > 1]

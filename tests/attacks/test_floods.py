@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from support.wire import (
-    DOORS,
+    APIS,
     HOUSE,
     Wire,
     ask,
@@ -37,35 +37,33 @@ FLAT = 10_000_000  # bytes, by which memory may grow; a plain BentoML service ta
 PROBE = 3.0  # seconds, that the image's health check waits for an answer
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_body_that_is_said_to_be_too_large_gets_413_before_it_is_sent(served, door):
+@pytest.mark.parametrize("api", APIS)
+def test_a_body_that_is_said_to_be_too_large_gets_413_before_it_is_sent(served, api):
     with weighing(served) as grown, Wire(served) as wire:
         started = time.monotonic()
-        answer = wire.ask(head(DOORS[door][0], f"Content-Length: {SIZE}"))
+        answer = wire.ask(head(APIS[api][0], f"Content-Length: {SIZE}"))
         assert time.monotonic() - started < AT_ONCE
-    check_error(served, answer, 413, door)
+    check_error(served, answer, 413, api)
     assert grown() < FLAT
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_body_in_chunks_gets_413_as_soon_as_it_is_too_large(served, door):
+@pytest.mark.parametrize("api", APIS)
+def test_a_body_in_chunks_gets_413_as_soon_as_it_is_too_large(served, api):
     chunk = b"%x\r\n%s\r\n" % (len(BLOCK), BLOCK)
     with weighing(served) as grown, Wire(served) as wire:
         started = time.monotonic()
-        answer = wire.ask(
-            head(DOORS[door][0], "Transfer-Encoding: chunked") + chunk * (MAX_BODY_BYTES // len(BLOCK) + 1)
-        )
+        answer = wire.ask(head(APIS[api][0], "Transfer-Encoding: chunked") + chunk * (MAX_BODY_BYTES // len(BLOCK) + 1))
         assert time.monotonic() - started < AT_ONCE
-    check_error(served, answer, 413, door)
+    check_error(served, answer, 413, api)
     assert grown() < FLAT
 
 
 @pytest.mark.parametrize("form", ["with a length", "in chunks", "in chunks of one byte", "to a probe"])
-@pytest.mark.parametrize("door", DOORS)
-def test_who_sends_it_all_the_same_is_answered_once_and_takes_no_memory(served, door, form):
+@pytest.mark.parametrize("api", APIS)
+def test_who_sends_it_all_the_same_is_answered_once_and_takes_no_memory(served, api, form):
     """A client that does not listen while it sends: it finds the answer afterwards, and may ask again."""
     block, size, end = BLOCK, SIZE, b"0\r\n\r\n"
-    path = "/livez" if form == "to a probe" else DOORS[door][0]
+    path = "/livez" if form == "to a probe" else APIS[api][0]
     begin = head(path, "Transfer-Encoding: chunked")
     if form == "with a length":
         begin, end = head(path, f"Content-Length: {SIZE}"), b"a" * (SIZE % len(BLOCK))
@@ -79,22 +77,22 @@ def test_who_sends_it_all_the_same_is_answered_once_and_takes_no_memory(served, 
             wire.send(block)
         wire.send(end)
         answer = wire.answer()
-        assert wire.ask(question(door)).status == 200
+        assert wire.ask(question(api)).status == 200
     assert answer.status == (405 if form == "to a probe" else 413)
     assert grown() < FLAT
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_ten_at_a_time_take_no_memory_either(served, door):
+@pytest.mark.parametrize("api", APIS)
+def test_ten_at_a_time_take_no_memory_either(served, api):
     with weighing(served) as grown, contextlib.ExitStack() as stack:
         wires = [stack.enter_context(Wire(served)) for _ in range(10)]
         for wire in wires:
-            wire.send(head(DOORS[door][0], f"Content-Length: {SIZE}"))
+            wire.send(head(APIS[api][0], f"Content-Length: {SIZE}"))
         for _ in range(100):
             for wire in wires:
                 wire.send(BLOCK)
         for wire in wires:
-            check_error(served, wire.answer(), 413, door)
+            check_error(served, wire.answer(), 413, api)
     assert grown() < FLAT
 
 
@@ -122,18 +120,18 @@ async def at_once(port, data, number):
 
 
 FLOODS = {
-    "1,000 of one record": (1_000, "/v1/fruit", lambda: question("typed")),
-    "1,000 of one row": (1_000, "/v2/models/fruit/infer", lambda: question("second")),
-    "3,000 of one row": (3_000, "/v2/models/fruit/infer", lambda: question("second")),
+    "1,000 of one record": (1_000, "/v1/fruit", lambda: question("v1")),
+    "1,000 of one row": (1_000, "/v2/models/fruit/infer", lambda: question("v2")),
+    "3,000 of one row": (3_000, "/v2/models/fruit/infer", lambda: question("v2")),
     "1,000 of 1,000 records": (
         1_000,
         "/v1/house-price",
-        lambda: post("/v1/house-price", DOORS["typed"][1](*[HOUSE] * MAX_RECORDS)),
+        lambda: post("/v1/house-price", APIS["v1"][1](*[HOUSE] * MAX_RECORDS)),
     ),
     "1,000 of 1,000 rows": (
         1_000,
         "/v2/models/house_price/infer",
-        lambda: post("/v2/models/house_price/infer", DOORS["second"][1](*[HOUSE] * MAX_RECORDS)),
+        lambda: post("/v2/models/house_price/infer", APIS["v2"][1](*[HOUSE] * MAX_RECORDS)),
     ),
     "1,000 that are wrong": (1_000, "/v1/fruit", lambda: post("/v1/fruit", b'{"records":[{}]}')),
     "1,000 that are too large": (1_000, "/v1/fruit", lambda: head("/v1/fruit", f"Content-Length: {SIZE}")),
@@ -175,7 +173,7 @@ def test_one_that_comes_again_after_429_is_answered(served):
         gate = asyncio.Event()
         gate.set()
         port = served.client.base_url.port
-        return await asyncio.gather(*(patient(port, question("second"), gate) for _ in range(2_500)))
+        return await asyncio.gather(*(patient(port, question("v2"), gate) for _ in range(2_500)))
 
     assert Counter(asyncio.run(all_of_them())) == {200: 2_500}
 
@@ -183,8 +181,8 @@ def test_one_that_comes_again_after_429_is_answered(served):
 def test_the_service_is_as_before(served):
     with watching(served) as longest:
         started = time.monotonic()
-        for door in DOORS:
-            assert ask(served, question(door)).status == 200
+        for api in APIS:
+            assert ask(served, question(api)).status == 200
         assert ask(served, get("/metrics")).status == 200
         assert time.monotonic() - started < MAX_QUEUE_SECONDS
     assert longest() < PROBE

@@ -4,7 +4,7 @@ import contextlib
 import time
 
 import pytest
-from support.wire import DOORS, Wire, ask, check_error, get, head, post, question, weighing
+from support.wire import APIS, Wire, ask, check_error, get, head, post, question, weighing
 
 from slipway.serving.http.limits import MAX_HEAD_BYTES, MAX_HEADERS
 
@@ -17,10 +17,10 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("headers", LARGE.values(), ids=LARGE)
-def test_too_large_a_head_gets_431(served, door, headers):
-    check_error(served, ask(served, question(door, *headers)), 431, door)
+def test_too_large_a_head_gets_431(served, api, headers):
+    check_error(served, ask(served, question(api, *headers)), 431, api)
 
 
 @pytest.mark.parametrize("headers", LARGE.values(), ids=LARGE)
@@ -28,11 +28,11 @@ def test_a_probe_with_too_large_a_head_gets_431(served, headers):
     assert ask(served, get("/livez", *headers, *["X-Another: a"] * 2)).status == 431
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_head_within_the_limits_is_read(served, door):
+@pytest.mark.parametrize("api", APIS)
+def test_a_head_within_the_limits_is_read(served, api):
     many = [f"X-{number}: a" for number in range(MAX_HEADERS - 4)]
-    assert ask(served, question(door, *many)).status == 200
-    assert ask(served, question(door, "X-Large: " + "a" * (MAX_HEAD_BYTES - 1_000))).status == 200
+    assert ask(served, question(api, *many)).status == 200
+    assert ask(served, question(api, "X-Large: " + "a" * (MAX_HEAD_BYTES - 1_000))).status == 200
 
 
 ENDLESS = {
@@ -46,8 +46,8 @@ ENDLESS = {
     "the extension of a chunk": (head("/v1/fruit", "Transfer-Encoding: chunked") + b"2;", b"a" * 65_536),
     "a trailer": (head("/v1/fruit", "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\nX-Large: ", b"a" * 65_536),
     "trailers": (head("/v1/fruit", "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n", b"X-Large: a\r\n" * 5_000),
-    "trailers of the second door": (
-        head(DOORS["second"][0], "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n",
+    "trailers of the v2 API": (
+        head(APIS["v2"][0], "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n",
         b"X-Large: a\r\n" * 5_000,
     ),
 }
@@ -65,8 +65,8 @@ def test_what_never_ends_is_refused_and_takes_no_memory(served, begin, more):
                 sent += len(more)
         answer = wire.answer()
     # once the path is known, the v2 API has a shape of its own
-    door = "second" if DOORS["second"][0].encode() in begin else "typed"
-    check_error(served, answer, 431 if answer.status == 431 else 400, door)
+    api = "v2" if APIS["v2"][0].encode() in begin else "v1"
+    check_error(served, answer, 431 if answer.status == 431 else 400, api)
     assert answer.headers["connection"] == "close"
     assert time.monotonic() - started < 8
     assert grown() < 30e6
@@ -116,7 +116,7 @@ def test_what_is_no_http_gets_400(served, data):
 @pytest.mark.parametrize("data", NO_HTTP.values(), ids=NO_HTTP)
 def test_what_is_no_http_leaves_the_requests_before_it_their_answers(served, data):
     with Wire(served) as wire:
-        wire.send(question("typed") + question("second") + data)
+        wire.send(question("v1") + question("v2") + data)
         first, second = wire.answer(), wire.answer()
         assert [first.status, second.status] == [200, 200]
         assert "results" in first.json()
@@ -127,7 +127,7 @@ def test_what_is_no_http_closes_its_connection(served):
     with contextlib.ExitStack() as stack:
         wires = []
         for data in NO_HTTP.values():
-            for before in (b"", question("typed") + question("second")):
+            for before in (b"", question("v1") + question("v2")):
                 wires.append(stack.enter_context(Wire(served)))
                 wires[-1].send(before + data)
         assert all(wire.is_closed(3) for wire in wires)
@@ -135,18 +135,18 @@ def test_what_is_no_http_closes_its_connection(served):
 
 def test_what_is_no_http_after_an_answer_gets_400(served):
     with Wire(served) as wire:
-        assert wire.ask(question("typed")).status == 200
+        assert wire.ask(question("v1")).status == 200
         check_error(served, wire.ask(NO_HTTP["TLS"]), 400)
 
 
 def test_requests_in_a_row_are_answered_in_their_order(served):
     with Wire(served) as wire:
-        wire.send(b"".join(question(door, f"X-Request-ID: {number}-{door}") for number in range(50) for door in DOORS))
+        wire.send(b"".join(question(api, f"X-Request-ID: {number}-{api}") for number in range(50) for api in APIS))
         for number in range(50):
-            for door in DOORS:
+            for api in APIS:
                 answer = wire.answer()
                 assert answer.status == 200
-                assert answer.headers["x-request-id"] == f"{number}-{door}"
+                assert answer.headers["x-request-id"] == f"{number}-{api}"
 
 
 def test_a_refusal_among_requests_in_a_row_is_only_its_own(served):
@@ -155,25 +155,25 @@ def test_a_refusal_among_requests_in_a_row_is_only_its_own(served):
         404: get("/nothing"),
         405: get("/v2/models/fruit/infer"),
         413: post("/v1/fruit", b"x" * 2_000_000),
-        415: question("second", "Content-Type: text/plain"),
-        431: question("typed", *LARGE["5,000 headers"]),
+        415: question("v2", "Content-Type: text/plain"),
+        431: question("v1", *LARGE["5,000 headers"]),
     }
     with Wire(served) as wire:
         for status, data in refused.items():
-            wire.send(question("typed") + data + question("second"))
+            wire.send(question("v1") + data + question("v2"))
             assert [wire.answer().status for _ in range(3)] == [200, status, 200]
 
 
 def test_a_head_that_arrives_byte_by_byte_is_read(served):
     with Wire(served) as wire:
-        for byte in question("typed"):
+        for byte in question("v1"):
             wire.send(bytes([byte]))
         assert wire.answer().status == 200
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_body_in_chunks_is_read_and_its_trailers_are_not(served, door):
-    path, body = DOORS[door]
+@pytest.mark.parametrize("api", APIS)
+def test_a_body_in_chunks_is_read_and_its_trailers_are_not(served, api):
+    path, body = APIS[api]
     said = body({"weight": 152, "length": 71, "width": 73, "colour": "red"})
     chunks = b"".join(b"1;name=value\r\n%c\r\n" % byte for byte in said)
     trailers = b"Content-Type: text/plain\r\nX-Request-ID: trailer\r\n\r\n"
@@ -190,22 +190,22 @@ def test_no_other_protocol_is_spoken(served, protocol):
     with Wire(served) as wire:
         assert wire.ask(get("/livez", *upgrade)).status == 200
         check_error(served, wire.ask(get("/v1/fruit", *upgrade)), 405)
-        check_error(served, wire.ask(get(DOORS["second"][0], *upgrade)), 405, "second")
+        check_error(served, wire.ask(get(APIS["v2"][0], *upgrade)), 405, "v2")
         assert wire.ask(get("/livez")).status == 200
     for line in ("Unsupported upgrade", "No supported WebSocket library"):
         assert line not in served.log.read_text()
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_who_asks_before_sending_a_body_is_told_to_go_on_or_is_refused(served, door):
-    path, _ = DOORS[door]
-    asked, _, body = question(door, "Expect: 100-continue").partition(b"\r\n\r\n")
+@pytest.mark.parametrize("api", APIS)
+def test_who_asks_before_sending_a_body_is_told_to_go_on_or_is_refused(served, api):
+    path, _ = APIS[api]
+    asked, _, body = question(api, "Expect: 100-continue").partition(b"\r\n\r\n")
     with Wire(served) as wire:
         wire.send(asked + b"\r\n\r\n")
         assert wire.file.readline() == b"HTTP/1.1 100 Continue\r\n"
         assert wire.file.readline() == b"\r\n"
         assert wire.ask(body).status == 200
-    check_error(served, ask(served, head(path, "Content-Length: 100000000", "Expect: 100-continue")), 413, door)
+    check_error(served, ask(served, head(path, "Content-Length: 100000000", "Expect: 100-continue")), 413, api)
 
 
 NOWHERE = ["/nothing", "//", "/v1/fruit%00", "/v1/fruit%ff", "/v1/../v1/fruit", "//v1/fruit", "/V1/FRUIT", "*", "/v1"]
@@ -220,32 +220,32 @@ def test_there_is_nothing_elsewhere(served, path):
 @pytest.mark.parametrize(
     "path", ["/v2/nothing", "/v2/models/nothing", "/v2/models/..%2f..%2fetc", "/v2/models/fruit%00/infer"]
 )
-def test_there_is_nothing_elsewhere_at_the_second_door(served, path):
-    check_error(served, ask(served, get(path)), 404, "second")
+def test_there_is_nothing_elsewhere_at_the_v2_api(served, path):
+    check_error(served, ask(served, get(path)), 404, "v2")
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-def test_another_method_gets_405(served, door, method):
-    check_error(served, ask(served, head(DOORS[door][0], method=method)), 405, door)
+def test_another_method_gets_405(served, api, method):
+    check_error(served, ask(served, head(APIS[api][0], method=method)), 405, api)
 
 
 @pytest.mark.parametrize("offered", ["", "a b", "a" * 129, "é", "a;b", "<script>", "../../x", "a\tb"])
-@pytest.mark.parametrize("door", DOORS)
-def test_a_request_id_that_is_none_is_replaced(served, door, offered):
-    answer = ask(served, post(DOORS[door][0], b"{", f"X-Request-ID: {offered}"))
-    check_error(served, answer, 400, door)
+@pytest.mark.parametrize("api", APIS)
+def test_a_request_id_that_is_none_is_replaced(served, api, offered):
+    answer = ask(served, post(APIS[api][0], b"{", f"X-Request-ID: {offered}"))
+    check_error(served, answer, 400, api)
     assert answer.headers["x-request-id"] != offered
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_client_s_own_request_id_is_kept(served, door):
-    answer = ask(served, post(DOORS[door][0], b"{", f"X-Request-ID: of-the-{door}-client:1.2"))
-    check_error(served, answer, 400, door)
-    assert answer.headers["x-request-id"] == f"of-the-{door}-client:1.2"
+@pytest.mark.parametrize("api", APIS)
+def test_a_client_s_own_request_id_is_kept(served, api):
+    answer = ask(served, post(APIS[api][0], b"{", f"X-Request-ID: of-the-{api}-client:1.2"))
+    check_error(served, answer, 400, api)
+    assert answer.headers["x-request-id"] == f"of-the-{api}-client:1.2"
 
 
 def test_the_service_is_as_before(served):
-    for door in DOORS:
-        assert ask(served, question(door)).status == 200
+    for api in APIS:
+        assert ask(served, question(api)).status == 200
     assert "Traceback" not in served.log.read_text()

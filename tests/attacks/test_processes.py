@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 from support.server import bentoml_serve, workers
-from support.wire import DOORS, Wire, ask, get, is_gone, question, repeating
+from support.wire import APIS, Wire, ask, get, is_gone, question, repeating
 
 from slipway.serving.observe.metrics import FLUSH_SECONDS
 
@@ -19,8 +19,8 @@ COUNTERS = ["bentoml_service_request_total", "slipway_predictions_total"]
 class RetryingClient:
     """Keeps its connection, and tries again what was not answered."""
 
-    def __init__(self, server, door):
-        self.server, self.door = server, door
+    def __init__(self, server, api):
+        self.server, self.api = server, api
         self.wire = None
         self.seen = Counter()
         self.slowest = 0.0
@@ -33,7 +33,7 @@ class RetryingClient:
         while True:
             try:
                 self.wire = self.wire or Wire(self.server)
-                self.seen[self.wire.ask(question(self.door)).status] += 1
+                self.seen[self.wire.ask(question(self.api)).status] += 1
                 self.slowest = max(self.slowest, time.monotonic() - asked)
                 time.sleep(0.01)
                 return
@@ -51,7 +51,7 @@ def counted(server, name):
 
 def test_a_killed_worker_is_replaced_and_a_client_that_tries_again_loses_nothing(tmp_path):
     with bentoml_serve(tmp_path / "log") as server, contextlib.ExitStack() as stack:
-        clients = [RetryingClient(server, door) for door in DOORS for _ in range(2)]
+        clients = [RetryingClient(server, api) for api in APIS for _ in range(2)]
         for client in clients:
             stack.enter_context(repeating(client.ask))
         (killed,) = workers(server)
@@ -77,7 +77,7 @@ def test_while_a_worker_is_replaced_the_other_one_answers_and_neither_outlives_t
     options = {"BENTOML_CONFIG_OPTIONS": "services.slipway.workers=2", "SLIPWAY_DRAIN_SECONDS": "60"}
     with bentoml_serve(tmp_path / "log", **options) as server, contextlib.ExitStack() as stack:
         killed, other = workers(server)
-        clients = [RetryingClient(server, door) for door in DOORS]
+        clients = [RetryingClient(server, api) for api in APIS]
         with contextlib.ExitStack() as asking:
             for client in clients:
                 asking.enter_context(repeating(client.ask))
@@ -92,20 +92,20 @@ def test_while_a_worker_is_replaced_the_other_one_answers_and_neither_outlives_t
             assert set(client.seen) == {200}
             assert client.slowest < 5, "the other worker did not answer"
         for _ in range(10):  # clients who would like it to stay
-            assert stack.enter_context(Wire(server)).ask(question("typed")).status == 200
+            assert stack.enter_context(Wire(server)).ask(question("v1")).status == 200
         assert end_with_supervisor(server, [other, *new])
 
 
 def test_a_worker_whose_supervisor_is_killed_ends_though_clients_ask_all_the_time(tmp_path):
     with bentoml_serve(tmp_path / "log", SLIPWAY_DRAIN_SECONDS="60") as server:
-        client = RetryingClient(server, "second")
+        client = RetryingClient(server, "v2")
         client.ask()
 
         def go_on():
             with contextlib.suppress(OSError):
-                client.wire.ask(question("second"))
+                client.wire.ask(question("v2"))
             with contextlib.suppress(OSError):
-                ask(server, question("typed"))
+                ask(server, question("v1"))
 
         with repeating(go_on):
             assert end_with_supervisor(server, workers(server))

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from support.server import workers
-from support.wire import DOORS, Wire, ask, get, head, question, repeating, watching
+from support.wire import APIS, Wire, ask, get, head, question, repeating, watching
 
 from slipway.serving.http.limits import RECEIVE_TIMEOUT, SEND_TIMEOUT
 
@@ -16,9 +16,9 @@ CLEARED = 10.0  # seconds, within which half a request is gone
 PROBE = 3.0  # seconds, that the image's health check waits for an answer
 
 
-def halves(door):
+def halves(api):
     """Beginnings of requests, and what each goes on with."""
-    path, _ = DOORS[door]
+    path, _ = APIS[api]
     return [
         (b"", b""),
         (b"PO", b""),
@@ -27,20 +27,20 @@ def halves(door):
         (get("/livez")[:-2], b"X"),
         (head(path, "Content-Length: 1000"), b" "),
         (head(path, "Transfer-Encoding: chunked"), b"0"),
-        (question(door)[:-30], b" "),
-        (question(door, times=100)[:-1000], b" "),
-        (question(door) + question(door)[:-30], b" "),
+        (question(api)[:-30], b" "),
+        (question(api, times=100)[:-1000], b" "),
+        (question(api) + question(api)[:-30], b" "),
     ]
 
 
 EARLY = [  # beginnings of requests that are answered before their body has ended, and the status of that answer
     (head("/v1/fruit", "Content-Length: 100000000"), 413),
-    (head(DOORS["second"][0], "Content-Length: 100000000"), 413),
+    (head(APIS["v2"][0], "Content-Length: 100000000"), 413),
     (head("/v1/fruit", "Content-Length: 1000", *["X: a"] * 200), 431),
     (head("/livez", "Content-Length: 1000", method="GET"), 200),
     (head("/v2/health/ready", "Content-Length: 1000", method="GET"), 200),
 ]
-HALF_OPEN = [half for door in DOORS for half in halves(door)] * 25
+HALF_OPEN = [half for api in APIS for half in halves(api)] * 25
 ANSWERED_EARLY = [(begin, b" ") for begin, _ in EARLY * 10]
 IDLE = [(b"", b"")] * 1_000
 KEPT = 500  # connections that a load balancer keeps between two requests; with the idle ones more than may wait
@@ -73,7 +73,7 @@ async def keep(port):
     """Ask, keep the connection for longer than a request may take, and ask again; the status of the second answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for wait in (RECEIVE_TIMEOUT + 2, 0):
-        writer.write(question("second"))
+        writer.write(question("v2"))
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         await reader.readexactly(int(length.split(b":")[1]))
@@ -97,11 +97,11 @@ def slow(served):
     """
     statuses = Counter()
     with contextlib.ExitStack() as stack:
-        wires = {door: stack.enter_context(Wire(served)) for door in DOORS}
+        wires = {api: stack.enter_context(Wire(served)) for api in APIS}
 
         def others():
-            for door, wire in wires.items():
-                data = question(door)
+            for api, wire in wires.items():
+                data = question(api)
                 wire.send(data[:-20])
                 time.sleep(0.01)
                 statuses[wire.ask(data[-20:]).status] += 1
@@ -157,7 +157,7 @@ def test_connections_that_load_balancers_keep_stay_open(slow):
 
 def test_who_does_not_read_the_answers_is_sent_away_while_others_are_served(served):
     """Their requests would otherwise be held for ever, and with them their places among those that may wait."""
-    asks = [get("/static_content/swagger-ui-bundle.js") * 10, question("second", times=1_000) * 100]
+    asks = [get("/static_content/swagger-ui-bundle.js") * 10, question("v2", times=1_000) * 100]
     ports = set()
     with contextlib.ExitStack() as stack:
         for number in range(100):
@@ -171,8 +171,8 @@ def test_who_does_not_read_the_answers_is_sent_away_while_others_are_served(serv
         deadline = time.monotonic() + RECEIVE_TIMEOUT + SEND_TIMEOUT + 2
         while held(served, ports):
             assert time.monotonic() < deadline, f"{held(served, ports)} are still there"
-            for door in DOORS:
-                assert ask(served, question(door)).status == 200
+            for api in APIS:
+                assert ask(served, question(api)).status == 200
             time.sleep(0.1)
 
 
@@ -196,8 +196,8 @@ def test_who_reads_slowly_gets_the_whole_answer(served):
 
 def test_clients_that_leave_are_no_failures_of_the_service(served):
     """Gone in the middle of a head, of a body, before an answer, and in the middle of one."""
-    for door in DOORS:
-        for data in (question(door)[:20], question(door)[:-5], question(door), question(door, times=1_000)):
+    for api in APIS:
+        for data in (question(api)[:20], question(api)[:-5], question(api), question(api, times=1_000)):
             for _ in range(20):
                 with Wire(served) as wire:
                     wire.send(data)
@@ -209,6 +209,6 @@ def test_clients_that_leave_are_no_failures_of_the_service(served):
 
 
 def test_the_service_is_as_before(served):
-    for door in DOORS:
-        assert ask(served, question(door)).status == 200
+    for api in APIS:
+        assert ask(served, question(api)).status == 200
     assert "Traceback" not in served.log.read_text()

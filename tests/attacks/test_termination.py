@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from support.server import bentoml_serve, workers
-from support.wire import DOORS, Wire, ask, get, is_gone, question, repeating
+from support.wire import APIS, Wire, ask, get, is_gone, question, repeating
 
 DRAIN = 2.0
 READINESS = ["/readyz", "/v2/health/ready", "/v2/models/fruit/ready"]
@@ -20,15 +20,15 @@ def options(number):
 class Client:
     """Keeps its connection until the server asks it not to; tries nothing again."""
 
-    def __init__(self, server, door):
-        self.server, self.door = server, door
+    def __init__(self, server, api):
+        self.server, self.api = server, api
         self.wire = None
         self.seen = Counter()
 
     def ask(self):
         try:
             self.wire = self.wire or Wire(self.server)
-            answer = self.wire.ask(question(self.door))
+            answer = self.wire.ask(question(self.api))
             self.seen[answer.status] += 1
             is_kept = answer.headers.get("connection") != "close"
         except OSError as error:
@@ -44,14 +44,14 @@ def test_a_server_that_is_asked_to_end_answers_all_who_could_not_know(tmp_path, 
     with bentoml_serve(tmp_path / "log", SLIPWAY_DRAIN_SECONDS=str(DRAIN), **options(number)) as server:
         processes = workers(server)
         assert len(processes) == number
-        clients = [Client(server, door) for door in DOORS for _ in range(2)]
+        clients = [Client(server, api) for api in APIS for _ in range(2)]
         with contextlib.ExitStack() as stack:
             idle = [stack.enter_context(Wire(server)) for _ in range(4)]
             for wire in idle:
-                assert wire.ask(question("typed")).headers.get("connection") != "close"
-            halves = {door: stack.enter_context(Wire(server)) for door in DOORS}
-            for door, wire in halves.items():
-                wire.send(question(door)[:-10])
+                assert wire.ask(question("v1")).headers.get("connection") != "close"
+            halves = {api: stack.enter_context(Wire(server)) for api in APIS}
+            for api, wire in halves.items():
+                wire.send(question(api)[:-10])
 
             with contextlib.ExitStack() as asking:
                 for client in clients:
@@ -71,13 +71,13 @@ def test_a_server_that_is_asked_to_end_answers_all_who_could_not_know(tmp_path, 
                 assert ask(server, get(path)).status == 503
             assert ask(server, get("/livez")).status == 200
             for wire in idle:
-                answer = wire.ask(question("second"))
+                answer = wire.ask(question("v2"))
                 assert (answer.status, answer.headers["connection"]) == (200, "close")
                 assert wire.is_closed(1)
             time.sleep(max(0.0, told + DRAIN / 2 - time.monotonic()))
-            for door, wire in halves.items():
-                assert wire.ask(question(door)[-10:]).status == 200
-                answer = ask(server, question(door))
+            for api, wire in halves.items():
+                assert wire.ask(question(api)[-10:]).status == 200
+                answer = ask(server, question(api))
                 assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert server.process.wait(DRAIN + 5) == 0
         assert DRAIN <= time.monotonic() - told < DRAIN + 5
@@ -88,7 +88,7 @@ def test_a_server_that_is_asked_to_end_answers_all_who_could_not_know(tmp_path, 
 def test_a_readiness_that_is_refused_has_the_one_shape(tmp_path):
     """And who neither finishes a request, nor reads an answer, nor asks at all cannot keep the server from ending."""
     with bentoml_serve(tmp_path / "log", SLIPWAY_DRAIN_SECONDS="1") as server, contextlib.ExitStack() as stack:
-        for data in (b"", b"PO", question("typed")[:-5], get("/static_content/swagger-ui-bundle.js") * 20):
+        for data in (b"", b"PO", question("v1")[:-5], get("/static_content/swagger-ui-bundle.js") * 20):
             wire = stack.enter_context(Wire(server, receive_buffer=2_048))
             wire.send(data)
         stack.enter_context(Wire(server)).ask(get("/livez"))

@@ -2,7 +2,7 @@
 
 import pytest
 from support.server import bentoml_serve
-from support.wire import DOORS, Wire, ask, check_error, get, head, post, question
+from support.wire import APIS, Wire, ask, check_error, get, head, post, question
 
 FIRST, SECOND = "pier-7f3a9c", "quay-51be02"
 
@@ -20,10 +20,10 @@ def bearer(token):
 
 
 @pytest.mark.parametrize("token", [FIRST, SECOND])
-@pytest.mark.parametrize("door", DOORS)
-def test_who_has_a_token_is_answered(guarded, door, token):
-    assert ask(guarded, question(door, bearer(token))).status == 200
-    assert ask(guarded, question(door, f"authorization: bearer   {token} ")).status == 200
+@pytest.mark.parametrize("api", APIS)
+def test_who_has_a_token_is_answered(guarded, api, token):
+    assert ask(guarded, question(api, bearer(token))).status == 200
+    assert ask(guarded, question(api, f"authorization: bearer   {token} ")).status == 200
 
 
 NO_TOKEN = {
@@ -47,10 +47,10 @@ NO_TOKEN = {
 
 
 @pytest.mark.parametrize("headers", NO_TOKEN.values(), ids=NO_TOKEN)
-@pytest.mark.parametrize("door", DOORS)
-def test_who_has_none_gets_401(guarded, door, headers):
-    answer = ask(guarded, question(door, *headers))
-    check_error(guarded, answer, 401, door)
+@pytest.mark.parametrize("api", APIS)
+def test_who_has_none_gets_401(guarded, api, headers):
+    answer = ask(guarded, question(api, *headers))
+    check_error(guarded, answer, 401, api)
     assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
@@ -90,12 +90,12 @@ def test_nothing_is_read_of_who_has_none(guarded):
 
 def test_each_request_of_a_connection_needs_its_token(guarded):
     with Wire(guarded) as wire:
-        wire.send(question("typed", bearer(FIRST)) + question("second") + question("second", bearer(SECOND)))
+        wire.send(question("v1", bearer(FIRST)) + question("v2") + question("v2", bearer(SECOND)))
         assert [wire.answer().status for _ in range(3)] == [200, 401, 200]
 
 
 def test_a_token_in_a_trailer_is_none(guarded):
-    path, _ = DOORS["typed"]
+    path, _ = APIS["v1"]
     trailer = f"0\r\n{bearer(FIRST)}\r\n\r\n".encode()
     check_error(guarded, ask(guarded, head(path, "Transfer-Encoding: chunked") + b"2\r\n{}\r\n" + trailer), 401)
 

@@ -1,4 +1,4 @@
-"""What KServe's own REST client makes of the second door. Runs in the environment `kserve_client`.
+"""What KServe's own REST client makes of the v2 API. Runs in the environment `kserve_client`.
 
 Reads from stdin where the server is and what to ask each model; writes what the client understood. It has no call for
 metadata.

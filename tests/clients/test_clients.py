@@ -1,4 +1,4 @@
-"""Clients that others wrote talk to the second door as they are, and understand what it answers."""
+"""Clients that others wrote talk to the v2 API as they are, and understand what it answers."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ ROWS = 20
 
 @pytest.fixture(scope="module")
 def rows():
-    """Some of the test split of each case, with which both doors are asked; the example where data are no records."""
+    """Some of the test split of each case, with which both APIs are asked; the example where data are no records."""
     found = {}
     for name, case in CASES.items():
         found[name] = pd.DataFrame([example(case.record)] * ROWS)

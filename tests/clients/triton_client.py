@@ -1,4 +1,4 @@
-"""What Triton's own HTTP client makes of the second door. Runs in the environment `triton_client`.
+"""What Triton's own HTTP client makes of the v2 API. Runs in the environment `triton_client`.
 
 Reads from stdin where the server is and what to ask each model; writes what the client understood.
 """

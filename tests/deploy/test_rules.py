@@ -90,7 +90,7 @@ BROKEN = {
     "errors: deaf": ("alerts.yml", "error_ratio > 0.01", "error_ratio > 0.03", "traffic"),
     "errors: forgives 500": ("rules.yml", 'http_response_code=~"5.."', 'http_response_code="503"', "traffic"),
     "errors: counts probes": ("rules.yml", "/readyz|", "", "traffic"),
-    "errors: counts the probes of the other door": ("rules.yml", "/v2/health/.*|", "", "traffic"),
+    "errors: counts the probes of the other api": ("rules.yml", "/v2/health/.*|", "", "traffic"),
     "refusals: deaf": ("alerts.yml", "refused_ratio > 0.2", "refused_ratio > 0.3", "traffic"),
     "refusals: takes overload for refusals": ("rules.yml", ', http_response_code!="429"', "", "traffic"),
     "overloaded: deaf": ("rules.yml", '{http_response_code="429"}', '{http_response_code="503"}', "traffic"),

@@ -54,4 +54,4 @@ def front(models=None, app=None, tokens=(), **options):
 
 def client(app):
     """A client of an application."""
-    return httpx.Client(transport=InProcess(app), base_url="http://door")
+    return httpx.Client(transport=InProcess(app), base_url="http://api")

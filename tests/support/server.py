@@ -120,7 +120,7 @@ def workers(server: Server) -> list[psutil.Process]:
 
 
 def ask_example(client: httpx.Client, case: Case) -> httpx.Response:
-    """The answer of the typed door to the example of a case: a record in JSON, or a file."""
+    """The answer of the v1 API to the example of a case: a record in JSON, or a file."""
     if case.reads is not None:
         file = ROOT / "data" / f"{case.name}_example.wav"
         return client.post(case.route, files={"file": file.read_bytes()})

@@ -22,12 +22,12 @@ TRIES = 6
 
 
 def records(*each: dict[str, Any]) -> bytes:
-    """A body of the typed door."""
+    """A body of the v1 API."""
     return json.dumps({"records": each}).encode()
 
 
 def tensors(*each: dict[str, Any]) -> bytes:
-    """The same records as a body of the second door."""
+    """The same records as a body of the v2 API."""
     inputs = [
         {
             "name": name,
@@ -45,8 +45,8 @@ def datatype(feature: str) -> str:
     return DATATYPES.get(fields[feature].annotation, "BYTES")
 
 
-# for each door: where a fruit is asked about, and the body that does it
-DOORS = {"typed": ("/v1/fruit", records), "second": ("/v2/models/fruit/infer", tensors)}
+# for each api: where a fruit is asked about, and the body that does it
+APIS = {"v1": ("/v1/fruit", records), "v2": ("/v2/models/fruit/infer", tensors)}
 
 
 def head(path: str, *headers: str, method: str = "POST") -> bytes:
@@ -67,9 +67,9 @@ def get(path: str, *headers: str) -> bytes:
     return head(path, *headers, method="GET")
 
 
-def question(door: str, *headers: str, times: int = 1) -> bytes:
+def question(api: str, *headers: str, times: int = 1) -> bytes:
     """A valid request about some apples."""
-    path, body = DOORS[door]
+    path, body = APIS[api]
     return post(path, body(*[APPLE] * times), *headers)
 
 
@@ -157,7 +157,7 @@ def log_lines(server: Any, request_id: str) -> list[str]:
         time.sleep(0.01)
 
 
-def check_error(server: Any, answer: Answer, status: int, door: str = "typed") -> None:
+def check_error(server: Any, answer: Answer, status: int, api: str = "v1") -> None:
     """An answer is an error of a status in the one shape, with a request id that the log has, once."""
     assert answer.status == status, answer
     assert answer.headers["content-type"] == "application/json"
@@ -165,7 +165,7 @@ def check_error(server: Any, answer: Answer, status: int, door: str = "typed") -
     assert isinstance(said["error"], str)
     assert said["error"]
     request_id = answer.headers["x-request-id"]
-    if door == "typed" or "request_id" in said:  # before the path is known, there is but one shape
+    if api == "v1" or "request_id" in said:  # before the path is known, there is but one shape
         assert set(said) == {"error", "detail", "request_id"}
         assert said["request_id"] == request_id
     else:

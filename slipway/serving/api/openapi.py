@@ -1,4 +1,4 @@
-"""The service's OpenAPI description: BentoML's, with our own words, errors and second door."""
+"""The service's OpenAPI description: BentoML's, with our own words, errors and the v2 API."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from slipway.serving.http.uploads import FIELD, FORM
 from slipway.serving.settings import TOKENS
 
 DESCRIPTION = (
-    "The models of the course *Python machine learning in practice*, behind two doors. Each takes records and answers "
+    "The models of the course *Python machine learning in practice*, behind two APIs. Each takes records and answers "
     "with a result for each, in the same order, and the version of the model that gave them. Open one and press "
     "*Execute*. Every response has an `X-Request-ID`, which stands in the log, too."
 )
@@ -158,7 +158,7 @@ def named(schema: str) -> dict[str, Any]:
 
 
 def responses(path: str, answer: dict[str, Any], errors: list[int]) -> dict[str, Any]:
-    """What an operation may answer: the answer, and these errors in its door's shape."""
+    """What an operation may answer: the answer, and these errors in its API's shape."""
     shape = in_json(named("ProtocolError" if path.startswith("/v2") else "Error"))
     if path in READINESS:
         errors = [*errors, 503]
@@ -245,7 +245,7 @@ def inference_request(case: Case) -> dict[str, Any]:
 
 
 def protocol_paths(questions: dict[str, str]) -> dict[str, Any]:
-    """The operations of the second door. questions: what each case answers, by the case's name"""
+    """The operations of the v2 API. questions: what each case answers, by the case's name"""
 
     def get(path: str, operation: str, summary: str, schema: str) -> dict[str, Any]:
         answer = {"description": "Successful Response", "content": in_json(named(schema))}
@@ -284,7 +284,7 @@ def protocol_paths(questions: dict[str, str]) -> dict[str, Any]:
 
 
 def request_body(case: Case, body: dict[str, Any]) -> dict[str, Any]:
-    """What a case's typed door reads: records in JSON, as BentoML describes them, or a file."""
+    """What a case's v1 API reads: records in JSON, as BentoML describes them, or a file."""
     if case.reads is None:
         return body | {"required": True}
     file = {"type": "string", "format": "binary", "description": case.reads.__doc__}

@@ -1,4 +1,4 @@
-"""The second door: the Open Inference Protocol, version 2, over HTTP and JSON.
+"""The v2 API: the Open Inference Protocol, version 2, over HTTP and JSON.
 
 https://github.com/open-inference/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 

@@ -253,7 +253,7 @@ def check_value(name, value, rows):
     except ValidationError:
         expected = False
     if name == "turns" and expected and not -(2**63) <= json.loads(value) < 2**63:
-        expected = False  # an INT64; at the typed door, only a range in the record can say so
+        expected = False  # an INT64; at the v1 API, only a range in the record can say so
     else:
         assert is_decoded(name, value) == expected
     assert is_read(name, value, rows) == expected

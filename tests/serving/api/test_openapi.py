@@ -1,4 +1,4 @@
-"""The service does what its OpenAPI description says, asked by schemathesis: every check, every phase, both doors.
+"""The service does what its OpenAPI description says, asked by schemathesis: every check, every phase, both APIs.
 
 schemathesis makes up requests that fit the description and requests that do not, and judges the answers by it. What it
 finds is a list, and each entry has its reason here.
@@ -72,7 +72,7 @@ def schemathesis(server, folder: Path, *options):
     return told, found | {(error["title"], None) for error in told["errors"]}, done.stdout
 
 
-def test_both_doors_do_what_the_description_says(served, tmp_path):
+def test_both_apis_do_what_the_description_says(served, tmp_path):
     told, found, output = schemathesis(served, tmp_path)
     assert found == OF_OURS, output
     paths = served.client.get("/docs.json").json()["paths"]
@@ -93,7 +93,7 @@ def test_without_what_is_ours_bentoml_does_not(tmp_path):
     assert not any(methods["post"]["requestBody"].get("required") for methods in paths.values() if "post" in methods)
 
 
-def test_the_description_has_both_doors_of_every_case(served):
+def test_the_description_has_both_apis_of_every_case(served):
     paths = served.client.get("/docs.json").json()["paths"]
     for name, case in CASES.items():
         assert paths[case.route]["post"]["tags"] == ["Models"]
@@ -103,7 +103,7 @@ def test_the_description_has_both_doors_of_every_case(served):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_example_of_the_second_door_works_as_it_stands(served, name):
+def test_the_example_of_the_v2_api_works_as_it_stands(served, name):
     path = f"/v2/models/{name}/infer"
     method = served.client.get("/docs.json").json()["paths"][path]["post"]
     example = method["requestBody"]["content"]["application/json"]["schema"]["example"]

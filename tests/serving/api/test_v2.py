@@ -1,4 +1,4 @@
-"""The second door keeps the Open Inference Protocol, and answers and refuses what the typed door does."""
+"""The v2 API keeps the Open Inference Protocol, and answers and refuses what the v1 API does."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def outputs(answer):
 
 
 def typed(served, arrays):
-    """The results of the typed door, from the outputs of this one."""
+    """The results of the v1 API, from the outputs of this one."""
     dtypes = {output.name: DTYPES[output.datatype] for output in served.model.card.outputs}
     results = served.case.answers(
         {name: array.astype(dtypes[name]) for name, array in arrays.items()}, served.model.card
@@ -48,7 +48,7 @@ def typed(served, arrays):
     return [result.model_dump(mode="json") for result in results]
 
 
-def door(models, **options):
+def api(models, **options):
     """A client of the v2 API of some models."""
     return client(front(models, **options))
 
@@ -191,8 +191,8 @@ def test_nan_is_null_where_null_is_allowed_and_refused_elsewhere(served):
 
 @pytest.fixture
 def echo(echoing):
-    """A client of a door to a model that answers with its inputs."""
-    return door(echoing)
+    """A client of the v2 API of a model that answers with its inputs."""
+    return api(echoing)
 
 
 def test_every_datatype_that_a_record_can_have_goes_in_and_comes_out(echo):
@@ -355,13 +355,13 @@ def test_a_body_that_is_not_json_gets_415(served):
 
 def test_too_many_requests_get_429_and_when_to_come_again(loaded, monkeypatch):
     monkeypatch.setattr(admission, "MAX_PENDING_REQUESTS", 0)
-    answer = infer(door(loaded))
+    answer = infer(api(loaded))
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert set(answer.json()) == {"error"}
 
 
 def test_without_a_token_where_one_is_asked_for_only_health_is_answered(loaded):
-    asked = door(loaded, tokens=[b"secret"])
+    asked = api(loaded, tokens=[b"secret"])
     for answer in (asked.get("/v2"), asked.get("/v2/models/fruit"), infer(asked)):
         assert answer.status_code == 401
         assert set(answer.json()) == {"error"}
@@ -383,11 +383,11 @@ def test_a_worker_that_is_not_ready_says_so_by_its_status(loaded):
 
 
 def test_what_is_not_below_v2_is_left_to_the_service(loaded):
-    asked = door(loaded)
+    asked = api(loaded)
     assert asked.get("/v1/fruit").text == asked.get("/v2x").text == "elsewhere"
 
 
-# As at the typed door
+# As at the v1 API
 
 
 OF_JSON = [name for name, case in CASES.items() if case.reads is None]
@@ -395,7 +395,7 @@ OF_ROWS = [name for name in OF_JSON if set(CASES[name].features) <= set(CASES[na
 
 
 @pytest.mark.parametrize("name", OF_ROWS)
-def test_the_test_split_gets_the_same_numbers_at_both_doors(served, loaded, name):
+def test_the_test_split_gets_the_same_numbers_at_both_apis(served, loaded, name):
     case = CASES[name]
     _, test = train_test_split(load(name)[case.features], test_size=0.2, random_state=0)
     rows = test.astype(object).where(test.notna(), None).to_dict("records")[:MAX_RECORDS]
@@ -415,9 +415,9 @@ def texts(feature):
     numbers = ["1e400", "1e300", "152.0", "15e1", "01", "9" * 30]
     odd = st.sampled_from([*numbers, '"152"', "[152]", "[]", "{}", '"\\u0061"'])
     found = (st.sampled_from(near) | other).map(json.dumps) | odd
-    if feature.is_nullable:  # JSON has no NaN: this door takes it for null, as Triton's client means it
+    if feature.is_nullable:  # JSON has no NaN: this api takes it for null, as Triton's client means it
         found = found.filter(lambda text: text != "NaN")
-    # in a list of several lengths, 0 is no value at one door and fills up at the other
+    # in a list of several lengths, 0 is no value at one API and fills up in the other
     return found.filter(lambda text: not re.fullmatch(r"-?0(\.0)?", text)) if feature.is_padded else found
 
 
@@ -450,7 +450,7 @@ def requests(draw, case):
 
 
 @pytest.mark.parametrize("name", OF_JSON)
-def test_both_doors_take_and_refuse_the_same_and_answer_alike(served, loaded, name):
+def test_both_apis_take_and_refuse_the_same_and_answer_alike(served, loaded, name):
     case = CASES[name]
     datatypes = {each["name"]: each["datatype"] for each in tensors(case, [example(case.record)])}
     seen = set()

@@ -165,7 +165,7 @@ def test_so_does_a_proxy_that_closes_each_connection(guarded, tmp_path, status, 
 
 def test_a_body_that_comes_too_late_is_one_line_with_the_client_s_id_and_the_cause(served):
     with Wire(served) as wire:
-        wire.send(question("typed", "X-Request-ID: late-7")[:-5])
+        wire.send(question("v1", "X-Request-ID: late-7")[:-5])
         answer = wire.answer()
         assert wire.is_closed(3)
     check_error(served, answer, 408)

@@ -1,4 +1,4 @@
-"""What `/metrics` says of a served process: the same at both doors, exact, and bounded whatever clients ask."""
+"""What `/metrics` says of a served process: the same in both APIs, exact, and bounded whatever clients ask."""
 
 import sys
 import time
@@ -49,7 +49,7 @@ def test_records_are_counted_by_case_version_and_outcome(server):
 
 
 def test_each_value_is_counted_in_its_bin(server):
-    """Both doors, one record and several: a request's values are the same whatever way they came."""
+    """Both APIs, one record and several: a request's values are the same whatever way they came."""
     server.client.post("/v1/fruit", json={"records": [APPLE] * 3})
     server.client.post("/v1/fruit", json={"records": [APPLE]})
     server.client.post("/v2/models/fruit/infer", json=FRUIT_COLUMNS)

@@ -30,7 +30,7 @@ def logged(tmp_path_factory):
         yield server, home / "predictions"
 
 
-def test_both_doors_write_a_row_for_each_record_with_the_request_s_id(logged):
+def test_both_apis_write_a_row_for_each_record_with_the_request_s_id(logged):
     server, folder = logged
     houses = [HOUSE | {"living_area": area} for area in (900.0, 1800.0)]
     answer = server.client.post("/v1/house-price", json={"records": houses}, headers={"X-Request-ID": "typed-1"}).json()
