@@ -16,12 +16,12 @@ from kserve.protocol.infer_type import RequestedOutput
 from kserve.utils.numpy_codec import to_np_dtype
 
 
-def inputs(columns):
-    """JSON tensors, as the protocol has them."""
+def inputs(columns, **options):
+    """The tensors of a request: in bytes, as is the client's default, unless the options say otherwise."""
     for column in columns:
         array = np.array(column["values"], to_np_dtype(column["datatype"])).reshape(len(column["values"]), -1)
         tensor = InferInput(column["name"], list(array.shape), column["datatype"])
-        tensor.set_data_from_numpy(array, binary_data=False)
+        tensor.set_data_from_numpy(array, **options)
         yield tensor
 
 
@@ -33,13 +33,18 @@ async def refusal(client, url, model, tensors):
         return str(refused.response.status_code), str(refused)
 
 
-async def ask(client, url, model, question):
-    asked = list(inputs(question["columns"]))
-    everything = await client.infer(url, InferRequest(model, asked), model_name=model)
+async def ask(client, url, model, question, **options):
+    """What it understands of a model's answers. It gets them as JSON unless it asks for bytes."""
+    asked = list(inputs(question["columns"], **options))
+    are_bytes = options.get("binary_data", True)
+    request = InferRequest(model, asked, parameters={"binary_data_output": are_bytes})
+    everything = await client.infer(url, request, model_name=model)
     names = [output.name for output in everything.outputs]
-    wanted = [RequestedOutput(name, {"binary_data": False}) for name in reversed(names)]
+    wanted = [RequestedOutput(name, {"binary_data": are_bytes}) for name in reversed(names)]
     request = InferRequest(model, asked, request_id="of-kserve", request_outputs=wanted[:1])
     chosen = await client.infer(url, request, model_name=model)
+    plain = await client.infer(url, InferRequest(model, asked), model_name=model)
+    assert [output.data for output in plain.outputs] == [output.data for output in everything.outputs]
     in_order = await client.infer(url, InferRequest(model, asked, request_outputs=wanted), model_name=model)
     return {
         "is_ready": await client.is_model_ready(url, model),
@@ -58,7 +63,10 @@ async def main(asked):
             "is_live": await client.is_server_live(url),
             "is_ready": await client.is_server_ready(url),
             "has_unknown": await client.is_model_ready(url, "unknown"),
-            "models": {model: await ask(client, url, model, each) for model, each in asked["models"].items()},
+            "models": {
+                model: await ask(client, url, model, each, **asked["options"])
+                for model, each in asked["models"].items()
+            },
         }
 
 

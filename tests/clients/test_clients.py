@@ -14,6 +14,12 @@ from slipway.core.record import example
 from slipway.training.data import load
 
 CLIENTS = ["triton_client", "kserve_client"]
+OPTIONS = {"its defaults, which are bytes": {}, "JSON": {"binary_data": False}}
+ASKED = [
+    pytest.param((client, options), id=f"{client} with {name}")
+    for client in CLIENTS
+    for name, options in OPTIONS.items()
+]
 ROWS = 20
 
 
@@ -34,16 +40,17 @@ def metadata(served):
     return {name: served.client.get(f"/v2/models/{name}").json() for name in CASES}
 
 
-@pytest.fixture(scope="module", params=CLIENTS)
+@pytest.fixture(scope="module", params=ASKED)
 def understood(request, served, rows, metadata):
     """What a client understood, in an environment of its own."""
+    client, options = request.param
     models = {
         name: {"columns": [each | {"values": rows[name][each["name"]].tolist()} for each in about["inputs"]]}
         for name, about in metadata.items()
     }
-    asked = json.dumps({"url": str(served.client.base_url), "models": models})
-    script = Path(__file__).with_name(f"{request.param}.py")
-    done = subprocess.run([python_of(request.param), script], input=asked, capture_output=True, text=True, timeout=120)
+    asked = json.dumps({"url": str(served.client.base_url), "models": models, "options": options})
+    script = Path(__file__).with_name(f"{client}.py")
+    done = subprocess.run([python_of(client), script], input=asked, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -86,12 +93,17 @@ def test_they_raise_an_error_with_the_server_s_words(understood, metadata):
         assert f"there is no input {metadata[name]['inputs'][0]['name']}" in words
 
 
-@pytest.mark.parametrize("understood", ["triton_client"], indirect=True)
-def test_triton_s_client_reads_the_metadata_and_learns_that_tensors_must_be_json(understood, metadata):
+@pytest.mark.parametrize("understood", [each for each in ASKED if "triton" in each.id], indirect=True)
+def test_triton_s_client_reads_the_metadata(understood, metadata):
     assert understood["server"]["name"] == "slipway"
+    assert understood["server"]["extensions"] == ["binary_tensor_data"]
     for name, model in understood["models"].items():
         assert model["metadata"] == metadata[name]
         assert model["version"] in metadata[name]["versions"]
-        status, words = model["error_of_binary"]
-        assert status == "415"
-        assert words == "binary tensors are not read here: send JSON ones"
+
+
+@pytest.mark.parametrize("understood", [each for each in ASKED if "triton" in each.id], indirect=True)
+def test_triton_s_client_gets_bytes_where_it_asks_for_them(understood, request):
+    are_bytes = "defaults" in request.node.callspec.id
+    for model in understood["models"].values():
+        assert set(model["are_bytes"]) == {are_bytes}

@@ -11,13 +11,19 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 
 
-def inputs(columns, is_binary=False):
-    """JSON tensors, as the protocol has them, or binary ones, which are Triton's extension of it."""
+def inputs(columns, **options):
+    """The tensors of a request: in bytes, as is the client's default, unless the options say otherwise."""
     for column in columns:
         array = np.array(column["values"], triton_to_np_dtype(column["datatype"])).reshape(len(column["values"]), -1)
         tensor = triton.InferInput(column["name"], list(array.shape), column["datatype"])
-        tensor.set_data_from_numpy(array, binary_data=is_binary)
+        tensor.set_data_from_numpy(array, **options)
         yield tensor
+
+
+def values(result, name):
+    """An output as lists. Words in bytes are bytes for this client."""
+    array = result.as_numpy(name)
+    return np.char.decode(array.astype(bytes), "utf-8").tolist() if array.dtype == object else array.tolist()
 
 
 def refusal(client, model, tensors):
@@ -28,24 +34,25 @@ def refusal(client, model, tensors):
         return refused.status(), refused.message()
 
 
-def ask(client, model, question):
-    asked = list(inputs(question["columns"]))
+def ask(client, model, question, **options):
+    """What it understands of a model's answers. options: of its tensors, in requests and responses"""
+    asked = list(inputs(question["columns"], **options))
     metadata = client.get_model_metadata(model)
     names = [output["name"] for output in metadata["outputs"]]
-    wanted = [triton.InferRequestedOutput(name, binary_data=False) for name in reversed(names)]
-    everything = client.infer(model, asked)
+    wanted = [triton.InferRequestedOutput(name, **options) for name in reversed(names)]
+    everything = client.infer(model, asked) if not options else client.infer(model, asked, outputs=wanted)
     chosen = client.infer(model, asked, outputs=wanted[:1], request_id="of-triton")
     versioned = client.infer(model, asked, model_version=metadata["versions"][0], outputs=wanted)
     return {
         "is_ready": client.is_model_ready(model),
         "metadata": metadata,
-        "outputs": {name: everything.as_numpy(name).tolist() for name in names},
+        "outputs": {name: values(everything, name) for name in names},
+        "are_bytes": ["data" not in output for output in everything.get_response()["outputs"]],
         "version": everything.get_response()["model_version"],
-        "chosen": {output["name"]: output["data"] for output in chosen.get_response()["outputs"]},
+        "chosen": {output["name"]: values(chosen, output["name"]) for output in chosen.get_response()["outputs"]},
         "id": chosen.get_response()["id"],
         "order": [output["name"] for output in versioned.get_response()["outputs"]],
         "error": refusal(client, model, asked[1:]),
-        "error_of_binary": refusal(client, model, list(inputs(question["columns"], is_binary=True))),
     }
 
 
@@ -56,6 +63,6 @@ with triton.InferenceServerClient(asked["url"].removeprefix("http://")) as clien
         "is_ready": client.is_server_ready(),
         "server": client.get_server_metadata(),
         "has_unknown": client.is_model_ready("unknown"),
-        "models": {model: ask(client, model, question) for model, question in asked["models"].items()},
+        "models": {model: ask(client, model, each, **asked["options"]) for model, each in asked["models"].items()},
     }
 json.dump(understood, sys.stdout)
