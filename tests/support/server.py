@@ -18,6 +18,7 @@ import psutil
 from slipway.core.case import Case
 from slipway.core.feature import features
 from slipway.core.record import example
+from slipway.tools.together import end_together
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,6 +53,7 @@ def running(command: list[str], port: int, log: Path, seconds: float = 60, **env
         process = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
         )
+    end_together(process)  # also if the tests are killed
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             deadline = time.monotonic() + seconds
