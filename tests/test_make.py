@@ -4,10 +4,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import httpx
 import pytest
 from support.server import ROOT
 
@@ -90,7 +93,6 @@ def test_the_set_up_of_a_copy_leaves_the_original_alone(settled, tmp_path):
 
 
 def test_a_home_that_cannot_be_written_to_is_replaced(settled):
-    code, stdout, _ = make("-f", "-", "help", cwd=settled, HOME="/dev/null")
     code, stdout, _ = make("help", cwd=settled, HOME="/dev/null")
     assert code == 0
     assert stdout.startswith("slipway: nothing can be written to HOME=/dev/null, so models, ")
@@ -137,9 +139,22 @@ def foreign_kernel(tmp_path):
     return str(tmp_path / "jupyter")
 
 
-def test_make_lab_shows_the_kernel_of_the_project(foreign_kernel, tmp_path):
-    (path,) = shown("JUPYTER_PATH", tmp_path, JUPYTER_PATH=foreign_kernel)
-    assert path == f"{tmp_path}/.venv/share/jupyter:{foreign_kernel}"
+def test_make_lab_offers_the_kernel_of_the_project_and_starts_for_root_too(foreign_kernel, tmp_path):
+    environment = os.environ | {"JUPYTER_PATH": foreign_kernel, "HOME": str(tmp_path), "BROWSER": "true"}
+    command = ["make", "-o", ".venv/installed", "lab"]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, **pipes, start_new_session=True) as process:
+        limit = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
+        limit.start()
+        try:
+            pages = (re.search(r"(http://127\.0\.0\.1:\d+)/lab\S*\?(token=\w+)", line) for line in process.stderr)
+            address, token = next(page for page in pages if page).groups()
+            offered = httpx.get(f"{address}/api/kernelspecs?{token}").json()["kernelspecs"]["python3"]
+            assert offered["spec"]["argv"][0] != FOREIGN["argv"][0]
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.communicate()
+            limit.cancel()
 
 
 def test_models_are_trained_by_the_python_that_was_asked(foreign_kernel, tmp_path):

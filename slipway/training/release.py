@@ -121,5 +121,5 @@ def release(
     labels = {"case": case.name, "data": card.data_sha256[:12]}
     with bentoml.models.create(case.name, labels=labels) as stored:
         Path(stored.path_of(MODEL_FILE)).write_bytes(content)
-        Path(stored.path_of(CARD_FILE)).write_text(card.model_dump_json(indent=2) + "\n")
+        Path(stored.path_of(CARD_FILE)).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return stored
