@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from slipway.tools.container import find_engine
+from slipway.tools.container import ContainerError, Engine, find_engine
 
 ROOT = Path(__file__).parent
 
@@ -24,7 +25,21 @@ os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 os.environ["OMP_NUM_THREADS"] = "1"  # as when the notebooks were built: the same digits
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
-NO_ENGINE = "no container engine works here: install Docker, podman or buildah"
+# Jupyter's `python3` is this interpreter, also where another one has registered itself under that name.
+os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
+# The servers of the tests are on this machine, and a proxy could not reach them. Other hosts stay as they are.
+for name in ("no_proxy", "NO_PROXY"):
+    if os.environ.get(name) != "*":
+        os.environ[name] = f"127.0.0.1,localhost,::1,{os.environ.get(name, '')}"
+
+
+@cache
+def engine_or_reason() -> Engine | str:
+    """The container engine of this machine, or why there is none that can build."""
+    try:
+        return find_engine()
+    except ContainerError as error:
+        return str(error)
 
 
 def is_worker(session: pytest.Session) -> bool:
@@ -38,11 +53,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the notebook cells that need a container engine where there is none."""
+    """Skip the notebook cells that need a container engine where none can build."""
     tagged = [item for item in items if "needs-engine" in getattr(item, "cell", {}).get("metadata", {}).get("tags", [])]
-    if tagged and find_engine() is None:
+    if tagged and isinstance(reason := engine_or_reason(), str):
         for item in tagged:
-            item.add_marker(pytest.mark.skip(reason=NO_ENGINE))
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -57,7 +72,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def engine():
     """The container engine of this machine."""
-    found = find_engine()
-    if found is None:
-        pytest.skip(NO_ENGINE)
+    found = engine_or_reason()
+    if isinstance(found, str):
+        pytest.skip(found)
     return found

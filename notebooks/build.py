@@ -74,6 +74,8 @@ def main() -> int:
     parser.add_argument("name", nargs="*", help="how a notebook's name begins: 02; without one, all that changed")
     names = tuple(parser.parse_args().name)
     os.environ["OMP_NUM_THREADS"] = "1"  # sums in one order: the same digits on every machine
+    # Jupyter's `python3` is this interpreter, also where another one has registered itself under that name
+    os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
 
     sources = sorted(SOURCES.glob("*.md"))
     wanted = [s for s in sources if s.name.startswith(names)] if names else [s for s in sources if not is_current(s)]

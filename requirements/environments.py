@@ -33,7 +33,7 @@ def python_of(name: str) -> Path:
     lock, place = locks()[name], ENVIRONMENTS / name
     python, made_from = place / "bin" / "python", place / "lock.txt"
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
-    with (ENVIRONMENTS / f".{name}").open("w") as door:
+    with (ENVIRONMENTS / f".{name}").open("w", encoding="utf-8") as door:
         fcntl.flock(door, fcntl.LOCK_EX)  # two tests that ask at once get the one that the first makes
         if not python.exists() or not made_from.exists() or made_from.read_bytes() != lock.read_bytes():
             uv(name, "venv", "--no-project", "--clear", "--python", sys.executable, str(place))

@@ -43,8 +43,8 @@ def environment(lock: str) -> str:
 if __name__ == "__main__":
     compile_lock("serving.txt", "pyproject.toml")
     compile_lock("course.txt", "pyproject.toml", "--extra", "course", "--constraint", "requirements/serving.txt")
-    lock = (HERE / "course.txt").read_text()
-    (ROOT / "environment.yml").write_text(environment(lock))
+    lock = (HERE / "course.txt").read_text(encoding="utf-8")
+    (ROOT / "environment.yml").write_text(environment(lock), encoding="utf-8")
     print(f"locked {len(PIN.findall(lock))} packages")
 
     # environments of their own (environments.py); what is pickled here is unpickled there by the same scikit-learn

@@ -1,1 +1,1 @@
-"""What `make` starts beside the service: the container and the monitor."""
+"""What `make` starts beside the notebooks: the service, its container and the monitor."""

@@ -19,6 +19,9 @@ from typing import Literal
 BENTO = "slipway:latest"
 IMAGE = "localhost/slipway:latest"
 DOCKERFILE = "deploy/Dockerfile"
+ROOT = Path(__file__).parents[2]
+RUN_WITH_BUILDAH = ROOT / "deploy" / "run_with_buildah.sh"
+PULL_SECONDS = 300
 CONTEXT = Path("build/image")  # the folder with all that the engine sees of this machine
 ENTRYPOINT = "/home/bentoml/bento/env/docker/entrypoint.sh"
 
@@ -65,12 +68,11 @@ class Engine:
         user: whose rights it has; without one, those of the image's own user
         read_only: the root file system is read-only, with a `/tmp` in memory that BentoML may write to
 
-        buildah's `run` can neither make the root read-only nor pass on the signal that stops a server: there the
-        image's files are mounted, and the command is started in them as the user.
+        buildah's own `run` cannot do this; `deploy/run_with_buildah.sh` says why, and does it.
         """
         if self.name == "buildah":
             mode = "ro" if read_only else "rw"
-            return ["unshare", "--mount", "bash", "-euc", IN_ITS_FILES, image, mode, user or "", *command]
+            return ["unshare", "--mount", str(RUN_WITH_BUILDAH), image, mode, user or "", *command]
         options = READ_ONLY if read_only else []
         rights = ["--user", user] if user else []
         program, *arguments = command
@@ -78,37 +80,42 @@ class Engine:
 
 
 READ_ONLY = ["--read-only", "--tmpfs", "/tmp"]
-IN_ITS_FILES = """
-mode=$1 user=$2
-shift 2
-container=$(buildah from --pull-never "$0")
-root=$(buildah mount "$container")
-trap 'umount --lazy --recursive "$root" && buildah rm "$container" >/dev/null' EXIT
-of_image() { buildah inspect --type container --format "{{$1}}" "$container"; }
-cp /etc/hosts "$root/etc/hosts"
-mount --bind -o "$mode" "$root" "$root"
-mount -t tmpfs tmpfs "$root/tmp"
-mount -t proc proc "$root/proc"
-mount --bind /dev "$root/dev"
-chroot --userspec="${user:-$(of_image .Docker.Config.User)}" "$root" env -i \
-    $(of_image 'range .Docker.Config.Env}}{{println .}}{{end') \
-    HOME=/tmp BENTOML_HOST=127.0.0.1 "$@" &
-child=$!
-trap 'kill "$child"' TERM INT
-status=0
-while kill -0 "$child" 2>/dev/null; do wait "$child" && status=0 || status=$?; done
-exit "$status"
-"""
 
 
-def find_engine() -> Engine | None:
-    """The first of Docker, podman and buildah that works here; a client without its daemon does not."""
+def base_image() -> str:
+    """The image that `deploy/Dockerfile` starts from, the same in each of its stages."""
+    lines = (ROOT / DOCKERFILE).read_text(encoding="utf-8").splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("FROM "))
+
+
+def find_engine() -> Engine:
+    """The first of Docker, podman and buildah that can build here.
+
+    It must work, which a client without its daemon does not, and it must have the base image, or pull it now.
+    Raises ContainerError with what is missing if there is none.
+    """
+    base, missing = base_image(), []
     for engine in (Engine("docker"), Engine("podman"), Engine("buildah")):
-        if shutil.which(engine.name):
-            answer = subprocess.run([engine.name, "info"], capture_output=True, check=False)
-            if answer.returncode == 0:
-                return engine
-    return None
+        if shutil.which(engine.name) is None or complaint([engine.name, "info"]):
+            continue
+        if not complaint([engine.name, "inspect", "--type", "image", base]):
+            return engine
+        why = complaint([engine.name, "pull", "--quiet", base])
+        if not why:
+            return engine
+        missing.append(f"{engine.name} has no image {base} to build on, and cannot pull it: {why}")
+    raise ContainerError("; ".join(missing) or "no container engine works here: install Docker, podman or buildah")
+
+
+def complaint(command: list[str]) -> str:
+    """The last line that a command writes when it fails; empty if it succeeds."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PULL_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"it did not end within {PULL_SECONDS} s"
+    if done.returncode == 0:
+        return ""
+    return done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
 
 
 def run(command: list[str]) -> None:
@@ -140,10 +147,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Build the container image, or serve it on 127.0.0.1:3000.")
     parser.add_argument("action", choices=["build", "serve"], nargs="?", default="build")
     action = parser.parse_args().action
-    engine = find_engine()
     try:
-        if engine is None:
-            raise ContainerError("no container engine works here: install Docker, podman or buildah")
+        engine = find_engine()
         if action == "serve":
             os.execvp((command := engine.run(3000))[0], command)
         run(["bentoml", "build"])

@@ -23,11 +23,14 @@ from pathlib import Path
 
 import yaml
 
+from slipway.tools.together import end_together, end_with_terminal
+
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "monitoring"
 MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 DURATION = re.compile(r"(?P<interval>interval: )?\b(?P<number>\d+)(?P<unit>ms|[smhd])\b")
 SHORTEST_INTERVAL = 1_000  # ms: the workers hand over their counts once a second
 START_SECONDS = 30
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would ask its own machine
 
 
 class MonitorError(Exception):
@@ -66,15 +69,15 @@ def faster(text: str, speed: float) -> str:
 def write_configuration(folder: Path, targets: Sequence[str], alertmanager: str, token: str, speed: float) -> None:
     """The files of `deploy/monitoring/` for these targets (host:port) and this Alertmanager, in another folder."""
     for path in CONFIGURATION.glob("*.yml"):
-        (folder / path.name).write_text(faster(path.read_text(), speed))
-    configuration = yaml.safe_load((folder / "prometheus.yml").read_text())
+        (folder / path.name).write_text(faster(path.read_text(encoding="utf-8"), speed), encoding="utf-8")
+    configuration = yaml.safe_load((folder / "prometheus.yml").read_text(encoding="utf-8"))
     configuration["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alertmanager]}]}]
     if token:
         (folder / "token").touch(0o600)
-        (folder / "token").write_text(token)
+        (folder / "token").write_text(token, encoding="utf-8")
         configuration["scrape_configs"][0]["authorization"] = {"credentials_file": "token"}
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
-    (folder / "targets.yml").write_text(yaml.safe_dump([{"targets": list(targets)}]))
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
+    (folder / "targets.yml").write_text(yaml.safe_dump([{"targets": list(targets)}]), encoding="utf-8")
 
 
 def find(*names: str) -> str:
@@ -108,7 +111,7 @@ def check_port(port: int) -> None:
 def answers(address: str) -> bool:
     """Whether something there says that it is well."""
     try:
-        with urllib.request.urlopen(address, timeout=2):
+        with DIRECT.open(address, timeout=2):
             return True
     except OSError:  # refused, reset, timed out, or a status of 400 and more
         return False
@@ -119,11 +122,12 @@ def started(command: list[str], address: str, log: Path) -> Iterator[subprocess.
     """A process that serves at an address, ready; ended in the end. Raises MonitorError with what went wrong."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    end_together(process)  # also if this program is killed
     try:
         deadline = time.monotonic() + START_SECONDS
         while not answers(f"{address}/-/ready"):
             if process.poll() is not None or time.monotonic() > deadline:
-                said = log.read_text(errors="replace").splitlines()
+                said = log.read_text(encoding="utf-8", errors="replace").splitlines()
                 why = [line for line in said if "level=error" in line.lower()][:1] or said[-1:]
                 raise MonitorError(f"{Path(command[0]).name} did not start: {''.join(why)}")
             time.sleep(0.05)
@@ -210,6 +214,9 @@ def main() -> int:
     token = os.environ.get("SLIPWAY_TOKENS", "").split(",")[0].strip()
     for number in (signal.SIGINT, signal.SIGTERM):  # both, also where a shell started this in the background
         signal.signal(number, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # the terminal was closed; `nohup make monitor` stays
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
+    end_with_terminal()
     try:
         with (
             tempfile.TemporaryDirectory(prefix="slipway-monitor-") as folder,

@@ -66,6 +66,8 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="train and release every case")
     again = parser.parse_args().again
     os.environ["OMP_NUM_THREADS"] = "1"  # sums in one order: the same digits on every machine
+    # Jupyter's `python3` is this interpreter, also where another one has registered itself under that name
+    os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     try:
         for name in CASES:
             if store.repair(name):

@@ -73,7 +73,7 @@ def schema(row: type[Record]) -> pa.DataFrameSchema:
 
 def checksums() -> dict[str, str]:
     """The SHA-256 of each file of `data/`, by name, as `SHA256SUMS` lists them."""
-    lines = (DATA / "SHA256SUMS").read_text().splitlines()
+    lines = (DATA / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     return {name: digest for digest, name in (line.split() for line in lines)}
 
 

@@ -130,6 +130,6 @@ def release(
         context=bentoml.models.ModelContext("", {}),
     )
     Path(entry.path_of(MODEL_FILE)).write_bytes(content)
-    Path(entry.path_of(CARD_FILE)).write_text(card.model_dump_json(indent=2) + "\n")
+    Path(entry.path_of(CARD_FILE)).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     entry.flush()  # type: ignore[no-untyped-call]
     return store.put(entry)

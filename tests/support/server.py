@@ -19,6 +19,7 @@ import psutil
 from slipway.core.case import Case
 from slipway.core.feature import features
 from slipway.core.record import example
+from slipway.tools.together import end_together
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,6 +64,7 @@ def running(
         process = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | environment, stdout=output, stderr=subprocess.STDOUT
         )
+    end_together(process)  # also if the tests are killed
     try:
         address = f"{'http' if verify is None else 'https'}://127.0.0.1:{port}"
         # whatever proxy the machine is set to is not asked

@@ -1,5 +1,6 @@
 """`make monitor`: Prometheus and Alertmanager for a person, beside a service."""
 
+import os
 import re
 import shutil
 import signal
@@ -48,7 +49,9 @@ class Running:
 def monitor(installed):
     ports = free_port(), free_port()
     options = f"--prometheus-port={ports[0]}", f"--alertmanager-port={ports[1]}", "--speed=60"
-    process = subprocess.Popen(command(*options), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    proxy = {"http_proxy": "http://127.0.0.1:1", "no_proxy": "", "NO_PROXY": ""}  # nobody there: it must not be asked
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command(*options), cwd=ROOT, env=os.environ | proxy, **pipes)
     said = []
     try:
         for line in process.stdout:
@@ -56,6 +59,7 @@ def monitor(installed):
             if line.startswith("Nothing answers on 127.0.0.1:1 yet"):  # the last that it prints
                 break
         children = psutil.Process(process.pid).children()
+        children = [child for child in children if "together.py" not in child.cmdline()[-1]]  # that one watches
         assert len(children) == 2, "".join(said)
         yield Running(process, children, set(ports), "".join(said))
     finally:
@@ -115,12 +119,17 @@ def test_they_listen_on_this_machine_only(monitor):
     assert listening == {("127.0.0.1", port) for port in monitor.ports}
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_both_and_so_does_a_termination(monitor, stop):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_ends_both_and_so_does_a_termination_or_a_closed_terminal(monitor, stop):
     monitor.process.send_signal(stop)
     assert monitor.process.wait(20) == 0
     assert not any(child.is_running() for child in monitor.children)
     assert monitor.process.stderr.read() == ""
+
+
+def test_they_end_as_well_if_it_is_killed(monitor):
+    monitor.process.kill()
+    assert psutil.wait_procs(monitor.children, timeout=30)[1] == []
 
 
 def test_if_one_of_them_dies_the_other_ends_too_and_it_says_so(monitor):
