@@ -36,7 +36,7 @@ def versions(case: str) -> dict[str, Path]:
 def latest(case: str) -> str:
     """The version that `latest` names; "" if there is no such file, or nothing in it."""
     try:
-        return (folder(case) / LATEST).read_text().strip()
+        return (folder(case) / LATEST).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return ""
 
@@ -119,7 +119,7 @@ def point(entry: bentoml.Model) -> None:
     """Let `latest` name an entry: it names the one before or this one at any moment."""
     place, version = folder(entry.tag.name), str(entry.tag.version)
     beside = place / f"{version}.{LATEST}"
-    beside.write_text(version)
+    beside.write_text(version, encoding="utf-8")
     beside.replace(place / LATEST)
 
 
