@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 from support.server import bentoml_serve, free_port, tensors, workers
 
 from slipway.cases import CASES
@@ -137,6 +138,32 @@ def test_files_are_rotated_and_the_oldest_deleted(tmp_path, monkeypatch):
     assert sorted(kept) == list(range(min(kept), 60)), "rows in the middle are missing"
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 4 * 120
     assert {file.name for file in tmp_path.iterdir()} <= {"0.jsonl", "0.1.jsonl", "0.2.jsonl", "0.3.jsonl"}
+
+
+def test_nobody_else_may_read_what_may_be_about_people(logged):
+    server, folder = logged
+    server.client.post("/v1/fruit", json={"records": [APPLE]})
+    found = [folder, *folder.rglob("*")]
+    assert len(found) >= 4
+    assert [path for path in found if path.stat().st_mode & 0o077] == []
+
+
+def test_a_rotation_that_fails_is_said_and_the_rows_that_were_written_are_not_lost(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(prediction_log, "MAX_FILE_BYTES", 10)
+    lost = Counter("lost_rows", "", registry=CollectorRegistry())
+    monitor = prediction_log.RowMonitor("fruit", str(tmp_path), lost)
+
+    def fails(path):
+        raise OSError(13, "Permission denied")
+
+    monkeypatch.setattr(prediction_log, "rotate", fails)
+    for _ in range(3):
+        monitor.start_record()
+        monitor.log_batch([1, 2], "weight", "feature", "numerical")
+        monitor.stop_record()
+    assert len((tmp_path / "fruit" / "0.jsonl").read_text().splitlines()) == 6
+    assert lost._value.get() == 0
+    assert caplog.text.count("grows beyond its limit") == 1
 
 
 def test_a_half_line_is_left_out_with_a_warning(tmp_path):
