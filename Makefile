@@ -35,10 +35,10 @@ help: ## explain every target
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: models ## train what is not trained yet, then serve (HOST and PORT: 127.0.0.1 and 3000 unless given)
-	@$(BIN)/python -m slipway.tools.serve "$(HOST)" "$(PORT)"
+	@exec $(BIN)/python -m slipway.tools.serve "$(HOST)" "$(PORT)"
 
 monitor: ready ## watch a running service with Prometheus and Alertmanager (SPEED=1: in real time)
-	@$(BIN)/python -m slipway.tools.monitor "$(if $(findstring :,$(HOST)),[$(HOST)],$(HOST)):$(PORT)" --speed $(SPEED) \
+	@exec $(BIN)/python -m slipway.tools.monitor "$(if $(findstring :,$(HOST)),[$(HOST)],$(HOST)):$(PORT)" --speed $(SPEED) \
 		--prometheus-port $(PROMETHEUS_PORT) --alertmanager-port $(ALERTMANAGER_PORT)
 
 test: ready ## run every test that this machine can run, the notebooks among them
