@@ -8,7 +8,9 @@ ALERTMANAGER_PORT ?= 9093
 SPEED ?= 12
 BIN := .venv/bin
 
+# Neither BentoML nor ONNX Runtime tells its makers that it is used.
 export BENTOML_DO_NOT_TRACK := True
+export ORT_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Our text is UTF-8 in any locale.
 export PYTHONUTF8 := 1
@@ -82,5 +84,5 @@ IS_OF_THIS_FOLDER = $(BIN)/python -Pc 'import pathlib, slipway; assert pathlib.P
 	@$(IS_OF_THIS_FOLDER) || { rm -rf .venv && $(PYTHON) -m venv .venv; }
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/course.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@echo 'export BENTOML_DO_NOT_TRACK=True' >> $(BIN)/activate
+	@echo 'export BENTOML_DO_NOT_TRACK=True ORT_DISABLE_TELEMETRY=1' >> $(BIN)/activate
 	@touch $@

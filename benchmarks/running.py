@@ -152,6 +152,7 @@ def running(server: Server, trained: Trained, workers: int = 1) -> Iterator[Runn
             "PATH": f"{server.python.parent}{os.pathsep}{os.environ['PATH']}",
             "BENTOML_HOME": str(home),
             "BENTOML_DO_NOT_TRACK": "True",
+            "ORT_DISABLE_TELEMETRY": "1",
             "DO_NOT_TRACK": "true",
             "SLIPWAY_DRAIN_SECONDS": "0",
             "OMP_NUM_THREADS": "1",

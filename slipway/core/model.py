@@ -1,6 +1,7 @@
 """A released model, checked against its card and run by ONNX Runtime."""
 
 import hashlib
+import os
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
@@ -85,6 +86,8 @@ class Model:
 
     def __init__(self, tag: str, card: Card, content: bytes) -> None:
         """Open a session on the bytes of a model. Raises ModelFileError if they are not the ones that were released."""
+        # before the import, or else it tells its maker that it is used
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime  # here: a process that opens no session, the supervisor, saves the time and the memory
 
         check_content(tag, card, content)

@@ -5,8 +5,12 @@ a place that does not tell why.
 """
 
 import inspect
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import onnxruntime
 import prometheus_client.values
 import uvicorn
 import uvicorn.config
@@ -118,6 +122,18 @@ def test_prometheus_client_makes_its_values_by_a_class_that_can_be_replaced():
     said = "slipway.serving.observe.metrics.share replaces it"
     assert hasattr(prometheus_client.values, "ValueClass"), said
     assert "process_identifier" in inspect.signature(prometheus_client.values.MultiProcessValue).parameters, said
+
+
+def test_onnx_runtime_can_be_told_to_keep_to_itself_that_it_is_used():
+    said = "slipway.core.model, the Makefile and the image set ORT_DISABLE_TELEMETRY: it sends events otherwise"
+    (library,) = Path(onnxruntime.__file__).parent.glob("capi/onnxruntime_pybind11_state*")
+    assert b"ORT_DISABLE_TELEMETRY" in library.read_bytes(), said
+    script = "import os, bentoml\nfrom slipway.core.model import Model\n"
+    script += "Model.load(bentoml.models.get('fruit:latest'))\nprint(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    command = [sys.executable, "-c", script]
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert printed == "1\n", said
 
 
 def test_bentoml_s_errors_and_static_files_are_as_we_read_them(tmp_path):
