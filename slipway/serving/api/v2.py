@@ -1,9 +1,10 @@
-"""The second door: the Open Inference Protocol, version 2, over HTTP and JSON.
+"""The v2 API: the Open Inference Protocol, version 2, over HTTP, with JSON and with binary tensors.
 
 https://github.com/open-inference/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 
-Columns in, columns out: each becomes an input tensor of the model with one call, where the typed door makes an object
-of each record. What is refused is the same at both doors.
+Columns in, columns out: each becomes an input tensor of the model with one call, where the v1 API makes an object of
+each record. Both APIs refuse the same. A request is read in the fast way if that takes it, and otherwise in the way
+that can say what is wrong with it.
 """
 
 from collections.abc import Callable, Sequence
