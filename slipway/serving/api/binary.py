@@ -87,8 +87,14 @@ def read_numbers(blob: bytes, datatype: Datatype, count: int) -> np.ndarray:
     return np.frombuffer(blob, form).astype(DTYPES[datatype])
 
 
+def word_to_bytes(word: str) -> bytes:
+    """A word as it stands among the bytes of a tensor."""
+    text = word.encode()
+    return LENGTH.pack(len(text)) + text
+
+
 def read_words(blob: bytes, count: int, known: Mapping[bytes, str]) -> list[str]:
-    """The words of a blob. known: words by their bytes, which need not be decoded
+    """The words of a blob. known: words by their bytes, with those of the length, if these are fewer than 256
 
     Raises BinaryError unless it holds just as many, in UTF-8.
     """
@@ -98,19 +104,18 @@ def read_words(blob: bytes, count: int, known: Mapping[bytes, str]) -> list[str]
         start = place + LENGTH.size
         if start > end:
             raise BinaryError(f"its bytes end after {len(words):,} values, but its shape says {count:,}")
-        place = start + LENGTH.unpack_from(blob, place)[0]
-        text = blob[start:place]
-        word = known.get(text)
+        stop = start + blob[place]  # the first byte is all of the length, or else the word is not found
+        word = known.get(blob[place:stop])
         if word is None:
-            if place > end:
-                break
+            stop = start + LENGTH.unpack_from(blob, place)[0]
+            if stop > end:
+                raise BinaryError("its bytes end within a word")
             try:
-                word = str(text, "utf-8")
+                word = str(blob[start:stop], "utf-8")
             except UnicodeDecodeError:
                 raise BinaryError("a word is not valid UTF-8") from None
         words.append(word)
-    if place > end:
-        raise BinaryError("its bytes end within a word")
+        place = stop
     if place < end:
         raise BinaryError(f"{end - place:,} bytes are left after {count:,} values")
     return words
@@ -121,8 +126,7 @@ def to_bytes(array: np.ndarray, datatype: Datatype) -> bytes:
     if datatype != "BYTES":
         return array.astype(FORMATS[datatype], copy=False).tobytes()
     words = array.ravel().tolist()
-    texts = {word: word.encode() for word in set(words)}
-    encoded = {word: LENGTH.pack(len(text)) + text for word, text in texts.items()}
+    encoded = {word: word_to_bytes(word) for word in set(words)}
     return b"".join([encoded[word] for word in words])
 
 

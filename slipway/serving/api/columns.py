@@ -11,7 +11,7 @@ from msgspec import Meta
 from slipway.core.card import Datatype
 from slipway.core.feature import Feature
 from slipway.core.model import DTYPES
-from slipway.serving.api.binary import BinaryError, read_numbers, read_words
+from slipway.serving.api.binary import BinaryError, read_numbers, read_words, word_to_bytes
 
 ELEMENTS: dict[Datatype, type] = {"FP32": float, "FP64": float, "INT64": int, "BOOL": bool, "BYTES": str}
 BOUNDS = {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiveMaximum": "lt"}  # as msgspec has them
@@ -46,7 +46,7 @@ class Column:
         self._nested = msgspec.json.Decoder(list[list[of_type]])
         self._is_number = feature.datatype not in ("BOOL", "BYTES")
         self._words = frozenset(rule["enum"]) if "enum" in rule else None
-        self._known = {word.encode(): word for word in self._words or () if isinstance(word, str)}
+        self._known = {word_to_bytes(word): word for word in self._words or () if isinstance(word, str)}
         self._commas = max((word.count(",") for word in self._words or ()), default=0)  # in a value
         self._least, self._most = rule.get("minimum", -np.inf), rule.get("maximum", np.inf)
         self._above, self._below = rule.get("exclusiveMinimum", -np.inf), rule.get("exclusiveMaximum", np.inf)

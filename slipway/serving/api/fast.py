@@ -78,7 +78,11 @@ class FastReader:
             for datatype, types in self._types.items():
                 block = np.empty((len(types), rows, 1), DTYPES[datatype])
                 for (name, of_feature), array in zip(types.items(), block, strict=True):
-                    fill(array, inputs[of_feature].data, datatype)
+                    values = inputs[of_feature].data
+                    if rows == 1:
+                        array[0, 0] = values[0]
+                    else:
+                        fill(array, values, datatype)
                     tensors[name] = array
         except OverflowError:
             return None
@@ -90,9 +94,6 @@ def fill(array: np.ndarray, values: list[Any], datatype: Datatype) -> None:
 
     Raises OverflowError if a number is too large for it.
     """
-    if len(values) == 1:
-        array[0, 0] = values[0]
-        return
     if datatype in CODES:  # packed in half the time that NumPy takes to look at each value
         try:
             struct.pack_into(f"{len(values)}{CODES[datatype]}", array, 0, *values)  # type: ignore[arg-type]
