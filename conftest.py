@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,12 @@ def engine_or_reason() -> Engine | str:
         return find_engine()
     except ContainerError as error:
         return str(error)
+
+
+# A run in the background (`nohup make test &`) ignores these, and so would every process that a test starts and ends.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 def is_worker(session: pytest.Session) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from slipway.tools.container import IMAGE, find_engine
+from slipway.tools.container import IMAGE, ContainerError, find_engine
 
 
 def machine() -> dict[str, str | int | float]:
@@ -30,8 +30,9 @@ def processor() -> str:
 
 def image_size() -> str | None:
     """The size of the service's image, as its container engine says it; None if there is no engine or no image."""
-    engine = find_engine()
-    if engine is None:
+    try:
+        engine = find_engine()
+    except ContainerError:
         return None
     listed = subprocess.run([engine.name, "images", "--format", "{{.Size}}", IMAGE], capture_output=True, text=True)
     return listed.stdout.strip() or None
