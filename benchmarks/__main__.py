@@ -35,6 +35,7 @@ from requirements.environments import InstallError
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("load", "start", "workers")
+UNLESS_NAMED = [name for name, server in SERVERS.items() if not server.is_exposed]
 SCALED, SCALED_CLIENTS = SERVERS["slipway-v2"], 64
 # What is enough to judge the bar, in 15 minutes on two cores.
 QUICK = {
@@ -55,7 +56,7 @@ STARTS = 3  # of each server whose start is measured
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options. `--quick` and `--smoke` change their defaults."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare servers of the same models.")
-    parser.add_argument("servers", nargs="*", metavar="SERVER", help=f"all unless named: {', '.join(SERVERS)}")
+    parser.add_argument("servers", nargs="*", metavar="SERVER", help=f"unless named, {', '.join(UNLESS_NAMED)}")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--rows", nargs="+", type=int, choices=range(1, MOST_ROWS + 1), metavar="N", default=[1, 1000])
     parser.add_argument("--clients", nargs="+", type=int, metavar="N", default=[1, 16, 64])
@@ -69,7 +70,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     chosen = SMOKE if "--smoke" in arguments else QUICK if "--quick" in arguments else {}
     parser.set_defaults(**{name: value for name, value in chosen.items() if name != "servers"})
     options = parser.parse_args(arguments)
-    options.servers = list(dict.fromkeys(options.servers)) or chosen.get("servers", list(SERVERS))
+    options.servers = list(dict.fromkeys(options.servers)) or chosen.get("servers", UNLESS_NAMED)
     options.footprints = [name for name in options.servers if name in (options.footprints or SERVERS)]
     return options
 

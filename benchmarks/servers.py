@@ -41,6 +41,7 @@ class Server:
     kind: what answers in it
     checks_input: what it checks before the model sees it. What it does not check gets a price, or a 500
     packages: those whose versions tell what was measured
+    is_exposed: whether it listens beyond 127.0.0.1 and cannot be told otherwise; it is measured only if it is named
     environment: the lock of the environment that it runs in, if not the course's
     prepare: a command to run once for a model, before
     body: the request about some houses
@@ -56,6 +57,7 @@ class Server:
     command: str
     variables: Mapping[str, str] = field(default_factory=dict)
     place: Path = APPS
+    is_exposed: bool = False
     environment: str = ""
     prepare: str = ""
     path: str = "/predict"
@@ -193,6 +195,7 @@ SERVERS = {
                 "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
                 "RAY_USAGE_STATS_ENABLED": "0",
             },
+            is_exposed=True,
             environment="ray_serve",
         ),
         Server(

@@ -27,25 +27,6 @@ def prose(path):
     return "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
 
 
-def lines(cell):
-    return [line for line in cell.source.splitlines() if line.strip()]
-
-
-def test_it_has_20_to_35_cells(path):
-    assert 20 <= len(read(path).cells) <= 35
-
-
-def test_code_cells_are_short(path):
-    lengths = sorted(len(lines(cell)) for cell in code(path))
-    assert lengths[-1] <= 15
-    assert lengths[len(lengths) // 2] <= 8
-
-
-def test_there_is_about_as_much_to_read_as_to_run(path):
-    words = len(re.sub(r"```.*?```", "", prose(path), flags=re.DOTALL).split())
-    assert 5 <= words / sum(len(lines(cell)) for cell in code(path)) <= 16
-
-
 def test_its_headings_are_the_house_s(path):
     found = re.findall(r"^(#+) (.+)$", re.sub(r"```.*?```", "", prose(path), flags=re.DOTALL), re.MULTILINE)
     assert [level for level, _ in found].count("#") == 1
