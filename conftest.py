@@ -24,7 +24,8 @@ STORE = Path(os.environ["SLIPWAY_TEST_STORE"])
 os.environ["BENTOML_HOME"] = str(STORE)
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-os.environ["OMP_NUM_THREADS"] = "1"  # as when the notebooks were built: the same digits
+# As when the notebooks were built, so that the digits are the same: OpenBLAS rounds by the kind of processor.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell"}
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 # Jupyter's `python3` is this interpreter, also where another one has registered itself under that name.
@@ -43,6 +44,10 @@ def engine_or_reason() -> Engine | str:
     except ContainerError as error:
         return str(error)
 
+
+# `make test` is a make already, and one that a test starts would tell how deep it stands.
+for name in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS"):
+    os.environ.pop(name, None)
 
 # A run in the background (`nohup make test &`) ignores these, and so would every process that a test starts and ends.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):

@@ -73,7 +73,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", nargs="*", help="how a notebook's name begins: 02; without one, all that changed")
     names = tuple(parser.parse_args().name)
-    os.environ["OMP_NUM_THREADS"] = "1"  # sums in one order: the same digits on every machine
+    # sums in one order, and the same steps on every x86 processor: the same digits on every machine
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell"}
     # Jupyter's `python3` is this interpreter, also where another one has registered itself under that name
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
 

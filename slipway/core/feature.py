@@ -1,4 +1,4 @@
-"""The features of a record, as its JSON schema tells them: whin both APIs take, in one reading."""
+"""The features of a record, as its JSON schema tells them: what both APIs take, in one reading."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

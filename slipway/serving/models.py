@@ -85,7 +85,7 @@ def check_case(case: Case, tag: str, card: Card) -> None:
 
 
 class Served:
-    """One case and the model that answers it: whin both APIs ask, and where what they answer is counted."""
+    """One case and the model that answers it: both APIs ask it, and it counts what they answer."""
 
     def __init__(self, case: Case, model: Model, telemetry: Telemetry, settings: Settings) -> None:
         check_case(case, model.tag, model.card)

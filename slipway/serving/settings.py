@@ -64,7 +64,9 @@ class Settings:
 
 def tokens(value: str) -> tuple[bytes, ...]:
     """The tokens of a list with commas; blanks around them do not count. Raises SettingError if there is none."""
-    found = tuple(token.strip().encode() for token in value.split(",") if token.strip())
+    found = tuple(token.strip().encode(errors="surrogateescape") for token in value.split(",") if token.strip())
+    if not all(token.isascii() and token.decode().isprintable() for token in found):
+        raise SettingError(f"{TOKENS}: a token may hold letters, digits and signs of ASCII only, as a header may")
     if not found:
         raise SettingError(f"{TOKENS} holds commas and no token: name one, or unset it to let anyone ask")
     return found

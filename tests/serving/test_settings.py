@@ -38,7 +38,7 @@ def test_each_variable_is_read(tmp_path):
 
 UNREADABLE = [
     *((name, "") for name in ("SLIPWAY_TOKENS", "SLIPWAY_DRAIN_SECONDS", "SLIPWAY_PREDICTION_LOG", "SLIPWAY_RELEASES")),
-    *(("SLIPWAY_TOKENS", value) for value in (" ", ",", " , ")),
+    *(("SLIPWAY_TOKENS", value) for value in (" ", ",", " , ", "grün", "a\x00b", "\udcff")),
     *(("SLIPWAY_DRAIN_SECONDS", value) for value in ("5s", "nan", "inf", "-1", "1e9", "five")),
     *(("SLIPWAY_RELEASES", value) for value in ("fruit", "fruit:", ":x", "fruit:x,fruit:y", "fruit:x:y", "fruit:x,,")),
     ("SLIPWAY_PREDICTION_LOG", "/dev/null/folder"),

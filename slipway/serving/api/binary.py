@@ -64,9 +64,7 @@ def blobs(inputs: Sequence[Input], body: bytes, start: int) -> dict[str, bytes]:
         if size > len(body) - place:
             reason = "" if start < len(body) else f": the header {HEADER} says where the JSON ends, and they begin"
             left = len(body) - place
-            raise ProtocolError(
-                400, f"input {name!r}: {SIZE} is {size:,}, but {left:,} bytes of the body are left{reason}"
-            )
+            raise ProtocolError(f"input {name!r}: {SIZE} is {size:,}, but {left:,} bytes of the body are left{reason}")
         found[given.name] = body[place : place + size]
         place += size
     if place != len(body):

@@ -76,6 +76,7 @@ class Connection(HttpToolsProtocol):
         self.is_refused = False  # whether what arrives is thrown away, and nothing after it will be answered
         self.is_finished = False  # whether nothing more will be written; the connection is about to be closed
         self.heard = 0.0  # when, in the end, something arrived last
+        self.closing_since: float | None = None  # None until the connection is closed on this side
         self.unanswered: deque[RequestResponseCycle] = deque()  # the requests of which the head is complete
         self.timer: asyncio.TimerHandle | None = None
 
@@ -135,7 +136,7 @@ class Connection(HttpToolsProtocol):
         self.head = 0
         super().on_message_complete()
         if self.is_finished:
-            self.socket.close()
+            self.close()
 
     def on_response_complete(self) -> None:
         """The first of the requests is answered."""
@@ -165,8 +166,11 @@ class Connection(HttpToolsProtocol):
     def check_time(self) -> None:
         """Send away who is too slow, and look again when the next limit may be reached."""
         now = self.loop.time()
-        if self.socket.is_closing():  # yet not lost: the client does not read what it was sent
-            self.socket.abort()
+        if self.closing_since is not None and now - self.closing_since >= SEND_TIMEOUT:
+            self.socket.abort()  # closed, yet not lost: the client does not read what it was sent
+            return
+        if self.closing_since is not None:
+            self.timer = self.loop.call_at(self.closing_since + SEND_TIMEOUT, self.check_time)
             return
         if self.sending_since is not None and now - self.sending_since >= SEND_TIMEOUT:
             logger.warning("closed: an answer was not read within %g seconds", SEND_TIMEOUT)
@@ -218,18 +222,23 @@ class Connection(HttpToolsProtocol):
             return
         self.is_finished = True
         if self.is_head and self.receiving_since is None:
-            self.socket.close()
+            self.close()
             return
         self.flow.resume_reading()
         self.heard = now = self.loop.time()
         since = now if self.receiving_since is None else self.receiving_since
         self.linger(max(since + RECEIVE_TIMEOUT, now + LINGER_SECONDS) if limit is None else limit)
 
+    def close(self) -> None:
+        """Close the connection once the client has read what was written, for which it has as long as for any answer."""
+        self.closing_since = self.loop.time()
+        self.socket.close()
+
     def linger(self, limit: float) -> None:
         """Close the connection when nothing has come for a while, and at a limit of the loop's time at the latest."""
         now = self.loop.time()
         quiet = self.heard + LINGER_SECONDS
         if now >= quiet or now >= limit:
-            self.socket.close()
+            self.close()
         else:
             self.loop.call_at(min(quiet, limit), self.linger, limit)

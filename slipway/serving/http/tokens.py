@@ -25,5 +25,5 @@ class Tokens:
     def _is_known(self, offered: str) -> bool:
         """Whether an `Authorization` header bears a known token; it takes as long for a near miss as for any other."""
         kind, _, token = offered.partition(" ")
-        matches = [hmac.compare_digest(token.strip().encode("latin-1"), each) for each in self._known]
+        matches = [hmac.compare_digest(token.strip(" \t").encode("latin-1"), each) for each in self._known]
         return kind.lower() == "bearer" and any(matches)

@@ -64,3 +64,5 @@ async def uploaded(request: Request, scope: Scope, receive: Receive) -> bytes:
             return await file.read()
     except MultiPartException as error:
         raise Refusal(400, f"{WANTED}: {error.message}") from None
+    except UnicodeError:  # a charset that Python knows, and that no form is written in
+        raise Refusal(400, f"{WANTED}, and no other charset than UTF-8") from None

@@ -125,6 +125,7 @@ class PredictionLog:
         self.case = case
         self.version = version
         self._options = {"folder": str(folder), "lost_rows": lost_rows}
+        (folder / case).mkdir(mode=0o700, exist_ok=True)  # now: what cannot be written later is counted, and no failure
         self._inputs = {tensor.name: kind(tensor.datatype) for tensor in card.inputs}
         self._outputs = {tensor.name: kind(tensor.datatype) for tensor in card.outputs}
 

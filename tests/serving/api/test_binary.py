@@ -36,6 +36,7 @@ def refusal(model, body, header):
     """The words with which a request is refused: always with 400."""
     with pytest.raises(ProtocolError) as caught:
         model.infer(body, header)
+    assert len(caught.value.args) == 1, "words alone, not a tuple"
     return str(caught.value)
 
 

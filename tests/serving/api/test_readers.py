@@ -50,8 +50,7 @@ def slow(model, body, header=None):
         return model.read(body, header)
     except ProtocolError as error:
         said = error
-    assert said.status == 400
-    assert len(said.error) > 10
+    assert len(str(said)) > 10
     return None
 
 

@@ -6,7 +6,7 @@ from slipway.serving.http.errors import Refusal
 from slipway.serving.http.request import Request
 from slipway.serving.http.tokens import Tokens
 
-KNOWN = Tokens([b"secret", "grün".encode()])
+KNOWN = Tokens([b"secret"])
 
 
 def asked(authorization):
@@ -14,7 +14,7 @@ def asked(authorization):
     return Request({"type": "http", "method": "POST", "path": "/v1/fruit", "headers": headers})
 
 
-@pytest.mark.parametrize("header", [b"Bearer secret", b"bearer secret", b"Bearer  secret ", "Bearer grün".encode()])
+@pytest.mark.parametrize("header", [b"Bearer secret", b"bearer secret", b"Bearer  secret "])
 def test_who_bears_a_token_may_ask(header):
     KNOWN.check(asked(header))
 

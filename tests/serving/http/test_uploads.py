@@ -100,6 +100,15 @@ BAD_FORMS = {
     "an address for a file": form(
         "--edge", 'Content-Disposition: form-data; name="file"', "", "http://127.0.0.1/", "--edge--", ""
     ),
+    "a charset that no form is written in": form(
+        "--edge",
+        'Content-Disposition: form-data; name="file"; filename="a"',
+        "",
+        "abc",
+        "--edge--",
+        "",
+        boundary="edge; charset=undefined",
+    ),
     "an empty form": form("--edge--", ""),
     "nothing": form(""),
     "another boundary": form("--ledge", *FILE, "hello", "--ledge--", ""),
