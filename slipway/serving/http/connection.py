@@ -230,7 +230,7 @@ class Connection(HttpToolsProtocol):
         self.linger(max(since + RECEIVE_TIMEOUT, now + LINGER_SECONDS) if limit is None else limit)
 
     def close(self) -> None:
-        """Close the connection once the client has read what was written, for which it has as long as for any answer."""
+        """Close the connection once its client has read what was written, in the time that any answer has for it."""
         self.closing_since = self.loop.time()
         self.socket.close()
 
