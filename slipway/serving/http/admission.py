@@ -17,8 +17,8 @@ from slipway.serving.http.limits import (
     RETRY_AFTER_SECONDS,
 )
 
-BYTES_A_ROUND = 64 << 10  # of bodies, that are worked on before the event loop looks for new ones
-BYTES_A_REQUEST = 1 << 10  # that the work for even the smallest one amounts to
+BYTES_A_ROUND = 64 << 10  # bytes of bodies to work on before the event loop looks for new requests
+BYTES_A_REQUEST = 1 << 10  # bytes that even the smallest request counts as, beside its body
 FAULT = "slipway.fault"  # in the scope of a request: its connection puts a Refusal there if the rest will not come
 
 

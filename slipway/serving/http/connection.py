@@ -20,7 +20,7 @@ from slipway.serving.http.limits import KEEP_ALIVE_TIMEOUT, MAX_HEAD_BYTES, RECE
 from slipway.serving.http.request import request_id
 
 FRONT = "slipway.front"  # in the state of the lifespan: what a connection asks
-LINGER_SECONDS = 1.0  # without a byte from a client that was still sending: then it has read its answer
+LINGER_SECONDS = 1.0  # seconds of silence, after which a client that was still sending has read its answer
 BENTOML_KEEP_ALIVE = 5  # the default of `bentoml serve --timeout-keep-alive`; another one was asked for
 logger = logging.getLogger("bentoml.connection")
 
@@ -216,7 +216,7 @@ class Connection(HttpToolsProtocol):
         What is left of its request is read and thrown away until it is complete, or nothing has come for a while, or
         its time to arrive is over.
 
-        limit: of the loop's time, at which the connection is closed at the latest; else when that time is over
+        limit: the latest time to close, on the loop's clock; by default, when the request's time to arrive is over
         """
         if self.is_finished or self.socket.is_closing():
             return

@@ -1,8 +1,8 @@
 """What every request passes, in one place: it is counted, its sender known, its body complete, and then it is answered.
 
-Some of it the service answers itself; all else goes to BentoML, whose application this one stands before. It covers all
-that BentoML answers, its own errors and its time limit among it. As middlewares of the service these steps would stand
-behind BentoML's tracing and that limit, which cost a small request more than they do.
+The service answers some paths itself and passes the rest on to BentoML's application, which this one wraps. So
+BentoML's own errors and its time limit are covered too. As middlewares of the service, these steps would run behind
+BentoML's tracing and that limit, which cost a small request more than the steps do.
 """
 
 import logging
