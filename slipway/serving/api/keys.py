@@ -20,14 +20,18 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def count_colons(body: bytes) -> int:
+    """How many colons a body has. Python's count takes ten times as long as to write a large body without them."""
+    return len(body) - len(body.replace(b":", b""))
+
+
 def may_repeat(body: bytes, read: int) -> bool:
     """Whether an object of a valid JSON text may have a key twice.
 
     read: how many different keys were read from it, over all its objects. Each key has a colon after it, so as many
     colons as keys leave none for a second one. If there are more, they may also stand in a string.
     """
-    # Python's count looks at each byte, and takes ten times as long as to write a large body again without its colons
-    return len(body) - len(body.replace(b":", b"")) != read
+    return count_colons(body) != read
 
 
 def check_keys(body: bytes, read: int) -> None:

@@ -1,31 +1,24 @@
 """The records of a body in one pass, as columns: msgspec checks what pydantic would, without an object a record."""
 
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 from msgspec import Meta
 
 from slipway.core.feature import Feature, features
 from slipway.core.record import Record
 from slipway.core.rows import Columns
+from slipway.serving.api.columns import element
+from slipway.serving.api.keys import count_colons
 from slipway.serving.http.limits import MAX_RECORD_BYTES, MAX_RECORDS
-
-TYPES = {"FP64": float, "INT64": int, "BOOL": bool, "BYTES": str}
-BOUNDS = {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiveMaximum": "lt"}
 
 
 def value_type(feature: Feature) -> Any:
-    """What msgspec must find for a feature: of the type, the range or the words, and the length that its rule has."""
-    found: Any = TYPES[feature.datatype]
-    if "enum" in feature.rule:
-        found = Literal[tuple(feature.rule["enum"])]
-    elif bounds := {BOUNDS[name]: bound for name, bound in feature.rule.items() if name in BOUNDS}:
-        found = Annotated[found, Meta(**bounds)]
+    """What msgspec must find for a feature: a value, or a list of as many as its rule has."""
     if feature.is_list:
-        found = Annotated[list[found], Meta(min_length=feature.least, max_length=feature.most)]
-    return found | None if feature.is_nullable else found
+        return Annotated[list[element(feature)], Meta(min_length=feature.least, max_length=feature.most)]  # type: ignore[misc]
+    return element(feature)
 
 
 def has_functions(schema: Any) -> bool:
@@ -76,13 +69,6 @@ def has_large_record(body: bytes) -> bool:
     """
     block = MAX_RECORD_BYTES // 2
     return any(body.find(b"}", start, start + block) < 0 for start in range(0, len(body) - block, block))
-
-
-def count_colons(body: bytes) -> int:
-    """How many colons a body has. Of thousands, `bytes.count` would make as many searches; NumPy is faster then."""
-    if len(body) <= MAX_RECORD_BYTES:
-        return body.count(b":")
-    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(":")))
 
 
 @cache
